@@ -1,0 +1,16 @@
+//! The decisions of Keel.
+//!
+//! Policy plus an observation of the world gives a plan; a guard that did not write the plan reads
+//! it; the plan is written down, carried out without further choices, and compared with what the
+//! venues then say. Nothing in this crate reads a clock, a file, a variable, a socket or a random
+//! source: they come in as values or through the ports.
+
+pub mod allocation;
+pub mod amount;
+pub mod asset;
+pub mod candle;
+pub mod indicator;
+pub mod policy;
+pub mod signal;
+pub mod strategy;
+pub mod time;

@@ -1,0 +1,141 @@
+//! Buy when the close breaks out above the Keltner channel, sell when it breaks out below.
+
+use super::{ParamKind, ParamSpec, Params, Strategy};
+use crate::candle::Bars;
+use crate::indicator::{Decay, KeltnerParams};
+use crate::signal::Signal;
+
+pub(super) const STRATEGY: Strategy = Strategy {
+    name: "keltner_channel",
+    doc: "buy when the close crosses above the upper Keltner band, sell below the lower one",
+    params: &[
+        ParamSpec {
+            name: "kc_window",
+            kind: ParamKind::Integer { min: 1 },
+            default: 20.0,
+            doc: "span of the middle line, in bars",
+        },
+        ParamSpec {
+            name: "kc_atr",
+            kind: ParamKind::Integer { min: 1 },
+            default: 10.0,
+            doc: "bars of the average true range",
+        },
+        ParamSpec {
+            name: "kc_mult",
+            kind: ParamKind::Number { above: 0.0 },
+            default: 2.0,
+            doc: "how many average true ranges the bands lie from the middle",
+        },
+    ],
+    signals,
+};
+
+fn keltner_params(params: &Params) -> KeltnerParams {
+    let whole = |value: f64| {
+        // `as` saturates: a value beyond the range was refused when the file was read.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked on reading"
+        )]
+        let whole = value as u32;
+        whole
+    };
+    match params.values() {
+        [window, atr, mult] => {
+            KeltnerParams { window: whole(*window), atr: whole(*atr), mult: *mult }
+        }
+        _ => KeltnerParams { window: 20, atr: 10, mult: 2.0 },
+    }
+}
+
+/// The channel of `indicator::keltner_channel`, its crossings and the carried signal in one pass
+/// and without intermediate columns. A test holds the two equal.
+fn signals(bars: Bars<'_>, params: &Params) -> Vec<Signal> {
+    let params = keltner_params(params);
+    let (middle_decay, atr_decay) = (Decay::span(params.window), Decay::one_over(params.atr));
+    let mut out = Vec::with_capacity(bars.close.len());
+    let (mut middle, mut atr, mut previous_close) = (0.0, 0.0, 0.0);
+    let (mut was_above, mut was_below) = (false, false);
+    let mut signal = Signal::None;
+    for row in 0..bars.close.len() {
+        let (open, high, low, close) =
+            (bars.open[row], bars.high[row], bars.low[row], bars.close[row]);
+        let typical = (open + high + low + close) / 4.0;
+        let spread = high - low;
+        if row == 0 {
+            (middle, atr) = (typical, spread);
+        } else {
+            let range = spread.max((high - previous_close).abs()).max((low - previous_close).abs());
+            middle = middle_decay.step(middle, typical);
+            atr = atr_decay.step(atr, range);
+        }
+        let above = close > middle + atr * params.mult;
+        let below = close < middle - atr * params.mult;
+        if row > 0 {
+            if above && !was_above {
+                signal = Signal::Buy;
+            }
+            // Checked second, as the seed writes it second; both at once would need crossed bands.
+            if below && !was_below {
+                signal = Signal::Sell;
+            }
+        }
+        out.push(signal);
+        (was_above, was_below, previous_close) = (above, below, close);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::indicator::keltner_channel;
+    use proptest::prelude::*;
+
+    fn reference(bars: Bars<'_>, params: KeltnerParams) -> Vec<Signal> {
+        let channel = keltner_channel(bars.open, bars.high, bars.low, bars.close, params);
+        let buys = channel.close_crossed_upper(bars.close);
+        let sells = channel.close_crossed_lower(bars.close);
+        let mut signal = Signal::None;
+        buys.into_iter()
+            .zip(sells)
+            .map(|(buy, sell)| {
+                if buy {
+                    signal = Signal::Buy;
+                }
+                if sell {
+                    signal = Signal::Sell;
+                }
+                signal
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_equals_the_indicators(
+            steps in proptest::collection::vec((-5_i32..=5, 0_u32..3, 0_u32..3), 0..200),
+            window in 1_u32..30, atr in 1_u32..30, mult in 0.1_f64..3.0
+        ) {
+            let mut close = Vec::new();
+            let (mut open, mut high, mut low) = (Vec::new(), Vec::new(), Vec::new());
+            let mut price = 100.0;
+            for (step, up, down) in steps {
+                open.push(price);
+                price += f64::from(step);
+                close.push(price);
+                high.push(price.max(price - f64::from(step)) + f64::from(up));
+                low.push(price.min(price - f64::from(step)) - f64::from(down));
+            }
+            let volume = vec![1.0; close.len()];
+            let bars = Bars { open: &open, high: &high, low: &low, close: &close, volume: &volume };
+            let params = Params::new(vec![f64::from(window), f64::from(atr), mult]);
+            prop_assert_eq!(
+                signals(bars, &params),
+                reference(bars, KeltnerParams { window, atr, mult })
+            );
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! Placeholder entry point; the search is built in this crate.
+fn main() {}
