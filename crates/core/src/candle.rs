@@ -350,6 +350,13 @@ impl Window {
         self.close().last().copied()
     }
 
+    /// The newest `limit` bars.
+    #[must_use]
+    pub fn newest(&self, limit: usize) -> Self {
+        let start = self.range.start.max(self.range.end.saturating_sub(limit));
+        Self { series: Arc::clone(&self.series), range: start..self.range.end }
+    }
+
     /// The part of the window from the bar that starts at or after `from`.
     #[must_use]
     pub fn starting_at(&self, from: Timestamp) -> Self {

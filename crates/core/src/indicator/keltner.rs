@@ -52,12 +52,15 @@ impl KeltnerChannel {
             .collect()
     }
 
-    /// `%B = (close - lower) / (upper - lower)`: 0 on the lower band, 1 on the upper. NaN or
-    /// infinite where the bands meet, as in pandas.
+    /// `%B = (close - lower) / (upper - lower)`: 0 on the lower band, 1 on the upper. NaN where the
+    /// bands meet.
     #[must_use]
     pub fn percent_b(&self, close: &[f64]) -> Vec<f64> {
         (0..self.middle.len())
-            .map(|row| (close[row] - self.lower[row]) / (self.upper[row] - self.lower[row]))
+            .map(|row| {
+                let width = self.upper[row] - self.lower[row];
+                if width == 0.0 { f64::NAN } else { (close[row] - self.lower[row]) / width }
+            })
             .collect()
     }
 

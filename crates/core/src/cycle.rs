@@ -1,0 +1,581 @@
+//! One cycle: the story that live, paper, replay and backtest share.
+
+use crate::amount::{Money, Price, Qty};
+use crate::asset::VenueId;
+use crate::decision::{DecisionRecord, Reason};
+use crate::guard::{self, Approved, Objection};
+use crate::observe::{Observation, observe, read_balances};
+use crate::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
+use crate::plan::{AssetView, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys};
+use crate::policy::{AssetPolicy, Policy};
+use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
+use crate::reconcile;
+use crate::record::{CycleRecord, Execution, Trigger};
+use crate::state::State;
+use crate::time::Timestamp;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// The world, as one cycle sees it.
+#[derive(Debug)]
+pub struct World<'a, C, M, B, S> {
+    /// What time it is.
+    pub clock: &'a C,
+    /// Candles, prices, rules and caps.
+    pub market: &'a M,
+    /// Balances and orders.
+    pub broker: &'a mut B,
+    /// The journal.
+    pub store: &'a mut S,
+}
+
+/// Why and how a cycle is run.
+#[derive(Clone, Debug, Default)]
+pub struct CycleOptions {
+    /// Names the installation; part of every order's name.
+    pub deployment: String,
+    /// The first cycle after a start: distribute whatever the signals say.
+    pub at_start: bool,
+    /// The operator asked for a distribution.
+    pub requested: bool,
+    /// Decide and record, but send nothing.
+    pub paused: bool,
+}
+
+/// load -> settle leftovers -> observe -> decide -> guard -> write down -> execute -> reconcile ->
+/// persist. Only a journal that cannot be written stops it.
+///
+/// # Errors
+/// When the journal could not be written. The state may then be ahead of the journal: the caller
+/// must end and start again from what the journal holds.
+pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+    policy: &Policy,
+    state: &mut State,
+    options: &CycleOptions,
+) -> Result<CycleRecord, StoreError> {
+    let now = world.clock.now();
+    state.cycle += 1;
+    state.cycle_at = Some(now);
+
+    settle_leftovers(world, state, now).await?;
+    let mut seen = observe(world.market, world.broker, policy, state, now).await;
+    let trigger = trigger(policy, state, options, &seen);
+    let total_before = state.total();
+    let assets = asset_views(policy, state, options, &seen, now);
+
+    let record = if trigger == Trigger::None {
+        let decisions = idle_decisions(policy, state, &assets, now);
+        record(state, now, trigger, total_before, decisions, Vec::new(), seen.notes)
+    } else {
+        let distribution =
+            distribute(world, policy, state, options, &mut seen, &assets, now).await?;
+        let decisions = decisions(policy, state, &assets, &distribution, now);
+        remember(policy, state, &distribution.plan);
+        record(state, now, trigger, total_before, decisions, distribution.executions, seen.notes)
+    };
+    let broker = &*world.broker;
+    world.store.commit(&record, state, &|| broker.checkpoint())?;
+    Ok(record)
+}
+
+/// Looks up every order whose outcome is unknown.
+async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+    state: &mut State,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for intent in std::mem::take(&mut state.unresolved) {
+        let outcome = world.broker.look_up(&intent).await;
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            state.unresolved.push(intent);
+        } else {
+            world.store.write_outcome(&intent.id, &outcome, now)?;
+        }
+    }
+    Ok(())
+}
+
+fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observation) -> Trigger {
+    let funds_moved = state.stablecoin_at_distribution.is_none_or(|last| {
+        (state.stablecoin_free() - last).abs() > policy.settings.min_order_value
+    });
+    if options.at_start {
+        Trigger::Start
+    } else if options.requested {
+        Trigger::Requested
+    } else if seen.signals_recomputed {
+        Trigger::Signals
+    } else if funds_moved {
+        Trigger::Funds
+    } else {
+        Trigger::None
+    }
+}
+
+/// What the plan may know about each asset, and why it must leave some alone.
+fn asset_views(
+    policy: &Policy,
+    state: &State,
+    options: &CycleOptions,
+    seen: &Observation,
+    now: Timestamp,
+) -> Vec<AssetView> {
+    policy
+        .assets
+        .iter()
+        .map(|asset| {
+            let known = state.assets.get(&asset.ticker).cloned().unwrap_or_default();
+            AssetView {
+                ticker: asset.ticker.clone(),
+                level: asset.level,
+                venue: asset.venue.clone(),
+                price: known.price.unwrap_or(Price::ZERO),
+                free: known.balance.free,
+                market_cap: known.market_cap,
+                position: known.position.prev_1,
+                trend: known.trend.prev_1,
+                blocked: blocked(policy, asset, state, options, seen, now),
+            }
+        })
+        .collect()
+}
+
+fn blocked(
+    policy: &Policy,
+    asset: &AssetPolicy,
+    state: &State,
+    options: &CycleOptions,
+    seen: &Observation,
+    now: Timestamp,
+) -> Option<Reason> {
+    if options.paused {
+        return Some(Reason::Paused);
+    }
+    if let Some(cause) = seen.unavailable.get(&asset.venue) {
+        return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
+    }
+    let known = state.assets.get(&asset.ticker)?;
+    let frozen = state.unresolved.iter().any(|intent| {
+        let symbol = &intent.order.symbol;
+        intent.order.venue == asset.venue
+            && (symbol.base == asset.ticker
+                || symbol.quote == asset.ticker && symbol.quote != policy.stablecoin)
+    });
+    if frozen {
+        return Some(Reason::UnresolvedOrder);
+    }
+    if known.price.is_none() {
+        return Some(Reason::NoPrice);
+    }
+    let limit_ms = 2 * asset.position_interval.ms();
+    let oldest = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
+    if let Some(age_ms) = oldest.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
+        return Some(Reason::StaleData { age_ms, limit_ms });
+    }
+    if known.market_cap.is_none() {
+        return Some(Reason::NoMarketCap);
+    }
+    // Never computed is unknown; computed and still 0 counts as a sell.
+    if known.position.bucket.is_none() || known.trend.bucket.is_none() {
+        return Some(Reason::WarmingUp);
+    }
+    None
+}
+
+/// What a distribution planned and did.
+struct Distribution {
+    plan: Plan,
+    executions: Vec<Execution>,
+    /// Per asset: why there is no order or why it stops short.
+    reasons: Vec<Option<Reason>>,
+}
+
+async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+    policy: &Policy,
+    state: &mut State,
+    options: &CycleOptions,
+    seen: &mut Observation,
+    assets: &[AssetView],
+    now: Timestamp,
+) -> Result<Distribution, StoreError> {
+    let markets: BTreeMap<VenueId, &Markets> =
+        seen.markets.iter().map(|(venue, markets)| (venue.clone(), &**markets)).collect();
+    let free = stablecoin_free(state);
+    let input = PlanInput {
+        settings: &policy.settings,
+        stablecoin: &policy.stablecoin,
+        stablecoin_free: &free,
+        assets,
+        markets: &markets,
+        constrain_funding: true,
+    };
+    let plan = plan(&input);
+    let mut reasons = plan.reasons.clone();
+    let before = reconcile::balances(state);
+    let mut executions = Vec::new();
+    let mut notes = Vec::new();
+
+    match guard::review(&input, &plan) {
+        Err(objections) => refuse(&plan.orders, assets, &objections, &mut reasons, &mut notes),
+        Ok(approved) => {
+            // Direct orders, then sells, then buys: each stage is sized from what the one before
+            // really left. Nothing is sized from a balance that could not be read again.
+            let stage = |kind: OrderKind, side: Option<Side>| -> Vec<PlannedOrder> {
+                let wanted = |order: &&PlannedOrder| {
+                    order.kind == kind && side.is_none_or(|side| order.side == side)
+                };
+                approved.orders().iter().filter(wanted).cloned().collect()
+            };
+            let mut unread = Observation::default();
+            let direct = stage(OrderKind::Direct, None);
+            execute(world, assets, options, state, &direct, &mut executions, now).await?;
+
+            let mut sells = stage(OrderKind::Stable, Some(Side::Sell));
+            let mut held = assets.to_vec();
+            if !direct.is_empty() && !sells.is_empty() {
+                read_balances(world.broker, policy, state, &mut unread).await;
+                sells.retain(|sell| !unread.unavailable.contains_key(&sell.venue));
+                refresh_free(&mut held, state);
+            }
+            let free = stablecoin_free(state);
+            let after_direct = PlanInput { assets: &held, stablecoin_free: &free, ..input.clone() };
+            let sells = fit_sells(&after_direct, &sells);
+            match guard::review_again(&after_direct, &plan, &sells) {
+                Ok(sells) => {
+                    execute(world, assets, options, state, sells.orders(), &mut executions, now)
+                        .await?;
+                }
+                Err(objections) => refuse(&sells, assets, &objections, &mut reasons, &mut notes),
+            }
+
+            if !plan.buy_wishes.is_empty() {
+                if !executions.is_empty() {
+                    read_balances(world.broker, policy, state, &mut unread).await;
+                }
+                match resized_buys(&input, &plan, state, &unread, &mut reasons) {
+                    Ok(buys) => {
+                        execute(world, assets, options, state, buys.orders(), &mut executions, now)
+                            .await?;
+                    }
+                    Err((orders, objections)) => {
+                        refuse(&orders, assets, &objections, &mut reasons, &mut notes);
+                    }
+                }
+            }
+            if !executions.is_empty() {
+                let mut last = Observation::default();
+                read_balances(world.broker, policy, state, &mut last).await;
+                if last.unavailable.is_empty() {
+                    notes.extend(reconcile::unexplained(policy, &before, state, &executions));
+                }
+            }
+        }
+    }
+    for execution in &executions {
+        note_outcome(execution, assets, &mut reasons);
+    }
+    seen.notes.extend(notes);
+    state.stablecoin_at_distribution = Some(state.stablecoin_free());
+    Ok(Distribution { plan, executions, reasons })
+}
+
+/// The free amounts as the state knows them now.
+fn refresh_free(assets: &mut [AssetView], state: &State) {
+    for asset in assets {
+        if let Some(known) = state.assets.get(&asset.ticker) {
+            asset.free = known.balance.free;
+        }
+    }
+}
+
+fn stablecoin_free(state: &State) -> BTreeMap<VenueId, Money> {
+    state
+        .stablecoin
+        .iter()
+        .map(|(venue, balance)| (venue.clone(), Money::new(balance.free.get())))
+        .collect()
+}
+
+/// The buys, sized from the balances as they are now.
+fn resized_buys(
+    input: &PlanInput<'_>,
+    plan: &Plan,
+    state: &State,
+    unavailable: &Observation,
+    reasons: &mut [Option<Reason>],
+) -> Result<Approved, (Vec<PlannedOrder>, Vec<Objection>)> {
+    let mut available = stablecoin_free(state);
+    // Unknown is not available.
+    available.retain(|venue, _| !unavailable.unavailable.contains_key(venue));
+    let now = PlanInput { stablecoin_free: &available, ..input.clone() };
+    let haircut = Some(input.settings.balance_adjustment_factor_buy);
+    let wishes: Vec<_> = plan
+        .buy_wishes
+        .iter()
+        .filter(|wish| !unavailable.unavailable.contains_key(&input.assets[wish.asset].venue))
+        .cloned()
+        .collect();
+    let sized = size_buys(&now, &wishes, Some(Funding { available: &available, haircut }));
+    for wish in &plan.buy_wishes {
+        let again = sized.reasons.iter().find(|(asset, _)| *asset == wish.asset);
+        reasons[wish.asset] = match again {
+            Some((_, reason)) => Some(reason.clone()),
+            None => unavailable
+                .unavailable
+                .get(&input.assets[wish.asset].venue)
+                .map(|cause| Reason::ExchangeUnavailable { cause: cause.clone() }),
+        };
+    }
+    guard::review_again(&now, plan, &sized.orders).map_err(|objections| (sized.orders, objections))
+}
+
+/// Nothing of a refused plan is sent.
+fn refuse(
+    orders: &[PlannedOrder],
+    assets: &[AssetView],
+    objections: &[Objection],
+    reasons: &mut [Option<Reason>],
+    notes: &mut Vec<String>,
+) {
+    let first = objections.first().map_or_else(String::new, ToString::to_string);
+    for objection in objections {
+        notes.push(format!("the guard refused the plan: {objection}"));
+    }
+    for (asset, reason) in assets.iter().zip(reasons) {
+        if orders.iter().any(|order| concerns(order, asset)) {
+            *reason = Some(Reason::GuardRefused { objection: first.clone() });
+        }
+    }
+}
+
+fn concerns(order: &PlannedOrder, asset: &AssetView) -> bool {
+    order.symbol.base == asset.ticker || order.symbol.quote == asset.ticker
+}
+
+fn note_outcome(execution: &Execution, assets: &[AssetView], reasons: &mut [Option<Reason>]) {
+    let reason = match &execution.outcome {
+        Outcome::Filled { .. } | Outcome::Partial { .. } => return,
+        Outcome::Rejected { reason } => Reason::OrderRejected { reason: reason.clone() },
+        Outcome::Unknown { .. } => Reason::UnresolvedOrder,
+    };
+    for (asset, slot) in assets.iter().zip(reasons) {
+        if concerns(&execution.intent.order, asset) {
+            *slot = Some(reason.clone());
+        }
+    }
+}
+
+/// Writes the intents down, then sends them one after the other. Makes no choices.
+async fn execute<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+    assets: &[AssetView],
+    options: &CycleOptions,
+    state: &mut State,
+    orders: &[PlannedOrder],
+    executions: &mut Vec<Execution>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let first_leg = u32::try_from(executions.len()).unwrap_or(u32::MAX);
+    let intents: Vec<Intent> = orders
+        .iter()
+        .zip(first_leg..)
+        .map(|(order, leg)| Intent {
+            id: ClientOrderId::derive(&options.deployment, state.cycle, leg, 0),
+            cycle: state.cycle,
+            leg,
+            order: order.clone(),
+            reference_price: reference_price(order, assets),
+            created_at: now,
+        })
+        .collect();
+    world.store.write_intents(&intents)?;
+    for intent in intents {
+        let outcome = world.broker.place(&intent).await;
+        world.store.write_outcome(&intent.id, &outcome, world.clock.now())?;
+        if matches!(outcome, Outcome::Unknown { .. }) {
+            state.unresolved.push(intent.clone());
+        }
+        executions.push(Execution { intent, outcome });
+    }
+    Ok(())
+}
+
+/// Quote per base, from the prices the plan was made with.
+fn reference_price(order: &PlannedOrder, assets: &[AssetView]) -> Price {
+    let price = |ticker: &crate::asset::Ticker| {
+        assets.iter().find(|asset| asset.ticker == *ticker).map(|asset| asset.price.get())
+    };
+    let base = price(&order.symbol.base).unwrap_or_default();
+    let quote = price(&order.symbol.quote).unwrap_or(Decimal::ONE);
+    Price::new(base.checked_div(quote).unwrap_or_default())
+}
+
+/// Keeps the figures of the last distribution for `status.json`.
+fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
+    for (asset, target) in policy.assets.iter().zip(&plan.targets.assets) {
+        let known = state.assets.entry(asset.ticker.clone()).or_default();
+        known.dominance = target.dominance;
+        known.ratio = target.ratio;
+        known.target = target.target;
+        known.change = target.change;
+        known.value =
+            known.price.and_then(|price| known.balance.free.value_at(price)).unwrap_or_default();
+        known.done = true;
+    }
+    let target = &plan.targets.stablecoin;
+    state.parking.price = Some(Price::new(Decimal::ONE));
+    state.parking.ratio = target.ratio;
+    state.parking.target = target.target;
+    state.parking.change = target.change;
+    state.parking.value = state.stablecoin_free();
+    state.parking.done = true;
+}
+
+fn record(
+    state: &State,
+    at: Timestamp,
+    trigger: Trigger,
+    total_before: Money,
+    decisions: Vec<DecisionRecord>,
+    executions: Vec<Execution>,
+    notes: Vec<String>,
+) -> CycleRecord {
+    CycleRecord {
+        cycle: state.cycle,
+        at,
+        trigger,
+        total_before,
+        total_after: state.total(),
+        stablecoin_after: state.stablecoin_free(),
+        decisions,
+        executions,
+        notes,
+    }
+}
+
+/// A record as far as the state alone tells it.
+fn blank(policy: &Policy, state: &State, asset: &AssetView, now: Timestamp) -> DecisionRecord {
+    let known = state.assets.get(&asset.ticker);
+    let stale_ms = i64::try_from(policy.settings.market_cap_stale_threshold_seconds)
+        .unwrap_or(i64::MAX / 1000)
+        .saturating_mul(1000);
+    DecisionRecord {
+        ticker: asset.ticker.clone(),
+        venue: Some(asset.venue.clone()),
+        price: known.and_then(|known| known.price),
+        free: asset.free,
+        value: asset.value(),
+        market_cap: asset.market_cap,
+        position: asset.position,
+        trend: asset.trend,
+        dominance: known.map_or(0.0, |known| known.dominance),
+        ratio: known.map_or(Decimal::ZERO, |known| known.ratio),
+        target: known.map_or(Money::ZERO, |known| known.target),
+        change: Money::ZERO,
+        capped: false,
+        cap_stale: known
+            .and_then(|known| known.market_cap_as_of)
+            .is_some_and(|as_of| now.since_ms(as_of) > stale_ms),
+        orders: Vec::new(),
+        reason: None,
+    }
+}
+
+fn stablecoin_record(policy: &Policy, state: &State, reason: Reason) -> DecisionRecord {
+    DecisionRecord {
+        ticker: policy.stablecoin.clone(),
+        venue: None,
+        price: Some(Price::new(Decimal::ONE)),
+        free: Qty::new(state.stablecoin_free().get()),
+        value: state.stablecoin_free(),
+        market_cap: None,
+        position: crate::signal::Signal::None,
+        trend: crate::signal::Signal::None,
+        dominance: 0.0,
+        ratio: state.parking.ratio,
+        target: state.parking.target,
+        change: Money::ZERO,
+        capped: false,
+        cap_stale: false,
+        orders: Vec::new(),
+        reason: Some(reason),
+    }
+}
+
+fn parked_records(policy: &Policy) -> impl Iterator<Item = DecisionRecord> + '_ {
+    policy.parked.iter().map(|parked| DecisionRecord {
+        ticker: parked.ticker.clone(),
+        venue: parked.venue.clone(),
+        price: None,
+        free: Qty::ZERO,
+        value: Money::ZERO,
+        market_cap: None,
+        position: crate::signal::Signal::None,
+        trend: crate::signal::Signal::None,
+        dominance: 0.0,
+        ratio: Decimal::ZERO,
+        target: Money::ZERO,
+        change: Money::ZERO,
+        capped: false,
+        cap_stale: false,
+        orders: Vec::new(),
+        reason: Some(Reason::NotManaged),
+    })
+}
+
+fn idle_decisions(
+    policy: &Policy,
+    state: &State,
+    assets: &[AssetView],
+    now: Timestamp,
+) -> Vec<DecisionRecord> {
+    let mut records = vec![stablecoin_record(policy, state, Reason::NoTrigger)];
+    records.extend(assets.iter().map(|asset| DecisionRecord {
+        reason: Some(asset.blocked.clone().unwrap_or(Reason::NoTrigger)),
+        ..blank(policy, state, asset, now)
+    }));
+    records.extend(parked_records(policy));
+    records
+}
+
+fn decisions(
+    policy: &Policy,
+    state: &State,
+    assets: &[AssetView],
+    distribution: &Distribution,
+    now: Timestamp,
+) -> Vec<DecisionRecord> {
+    let targets = &distribution.plan.targets;
+    let mut records = vec![DecisionRecord {
+        ratio: targets.stablecoin.ratio,
+        target: targets.stablecoin.target,
+        change: targets.stablecoin.change,
+        ..stablecoin_record(policy, state, Reason::ParkingPlace)
+    }];
+    for (i, asset) in assets.iter().enumerate() {
+        let target = &targets.assets[i];
+        records.push(DecisionRecord {
+            dominance: target.dominance,
+            ratio: target.ratio,
+            target: target.target,
+            change: target.change,
+            capped: target.capped,
+            orders: distribution
+                .executions
+                .iter()
+                .map(|execution| &execution.intent.order)
+                .filter(|order| concerns(order, asset))
+                .cloned()
+                .collect(),
+            reason: distribution.reasons[i].clone(),
+            ..blank(policy, state, asset, now)
+        });
+    }
+    records.extend(parked_records(policy));
+    records
+}

@@ -1,0 +1,398 @@
+//! Observation: asks the ports what is true now and brings the signals up to date.
+//!
+//! What could not be read stays as it was last known, is said in the notes, and blocks trading where
+//! it matters. Nothing unknown is taken for zero.
+
+use crate::asset::{Symbol, Ticker, VenueId};
+use crate::candle::{Bars, Window};
+use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
+use crate::plan::Markets;
+use crate::policy::{AssetPolicy, Policy};
+use crate::ports::{Broker, MarketData, PortError};
+use crate::signal::{Signal, confirmed};
+use crate::state::{AssetState, SignalState, State};
+use crate::strategy::{Params, Strategy};
+use crate::time::{Timeframe, Timestamp};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// With fewer signals to compute than this, handing them to other threads costs more than it saves.
+const PARALLEL_FROM: usize = 48;
+
+/// What was read in this cycle, beside what went into the state.
+#[derive(Debug, Default)]
+pub(crate) struct Observation {
+    /// Markets of the venues that answered.
+    pub(crate) markets: BTreeMap<VenueId, Arc<Markets>>,
+    /// Venues that did not answer, and why.
+    pub(crate) unavailable: BTreeMap<VenueId, String>,
+    /// At least one signal was computed again.
+    pub(crate) signals_recomputed: bool,
+    /// What the operator should know.
+    pub(crate) notes: Vec<String>,
+}
+
+pub(crate) async fn observe<M: MarketData, B: Broker>(
+    market: &M,
+    broker: &B,
+    policy: &Policy,
+    state: &mut State,
+    now: Timestamp,
+) -> Observation {
+    let mut seen = Observation::default();
+    for venue in policy.venues() {
+        match market.markets(&venue).await {
+            Ok(markets) => {
+                seen.markets.insert(venue, markets);
+            }
+            Err(PortError(cause)) => {
+                seen.unavailable.insert(venue, cause);
+            }
+        }
+    }
+    read_balances(broker, policy, state, &mut seen).await;
+    // Caps and prices first, then signals: the trend needs both.
+    read_prices(market, policy, state, &mut seen).await;
+    read_caps(market, policy, state, now, &mut seen).await;
+    let mut cache = CandleCache { market, policy, windows: BTreeMap::new() };
+    refresh_positions(&mut cache, state, now, &mut seen).await;
+    refresh_trends(&mut cache, state, now, &mut seen).await;
+    seen
+}
+
+/// Reads every venue's balances into the state. A venue that does not answer keeps its last known
+/// amounts and is unavailable.
+pub(crate) async fn read_balances<B: Broker>(
+    broker: &B,
+    policy: &Policy,
+    state: &mut State,
+    seen: &mut Observation,
+) {
+    for venue in policy.venues() {
+        match broker.balances(&venue).await {
+            Err(PortError(cause)) => {
+                seen.unavailable.entry(venue).or_insert(cause);
+            }
+            Ok(balances) => {
+                let of = |ticker: &Ticker| balances.get(ticker).copied().unwrap_or_default();
+                state.stablecoin.insert(venue.clone(), of(&policy.stablecoin));
+                for asset in policy.assets.iter().filter(|asset| asset.venue == venue) {
+                    entry(state, &asset.ticker).balance = of(&asset.ticker);
+                }
+            }
+        }
+    }
+}
+
+fn entry<'s>(state: &'s mut State, ticker: &Ticker) -> &'s mut AssetState {
+    // Looked up twice so that a known ticker is not cloned in every cycle.
+    if !state.assets.contains_key(ticker) {
+        state.assets.insert(ticker.clone(), AssetState::default());
+    }
+    state.assets.entry(ticker.clone()).or_default()
+}
+
+fn symbol_of(policy: &Policy, asset: &AssetPolicy) -> Symbol {
+    Symbol::new(asset.ticker.clone(), policy.stablecoin.clone())
+}
+
+async fn read_prices<M: MarketData>(
+    market: &M,
+    policy: &Policy,
+    state: &mut State,
+    seen: &mut Observation,
+) {
+    for venue in policy.venues() {
+        let here: Vec<&AssetPolicy> =
+            policy.assets.iter().filter(|asset| asset.venue == venue).collect();
+        let symbols: Vec<Symbol> = here.iter().map(|asset| symbol_of(policy, asset)).collect();
+        match market.prices(&venue, &symbols).await {
+            Err(PortError(cause)) => {
+                seen.unavailable.entry(venue).or_insert(cause);
+            }
+            Ok(prices) => {
+                for (asset, point) in here.iter().zip(prices) {
+                    if let Some(point) = point.filter(|point| point.price.is_positive()) {
+                        let asset = entry(state, &asset.ticker);
+                        asset.price = Some(point.price);
+                        asset.price_as_of = Some(point.as_of);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One request for all caps, in the cycles that compute a trend or still lack a cap.
+async fn read_caps<M: MarketData>(
+    market: &M,
+    policy: &Policy,
+    state: &mut State,
+    now: Timestamp,
+    seen: &mut Observation,
+) {
+    let needed = policy.assets.iter().any(|asset| {
+        state.assets.get(&asset.ticker).is_none_or(|known| {
+            known.market_cap.is_none()
+                || known.trend.bucket != Some(asset.trend_interval.bucket(now))
+        })
+    });
+    if !needed {
+        return;
+    }
+    match market.caps(&policy.assets).await {
+        Err(PortError(cause)) => {
+            seen.notes
+                .push(format!("market caps could not be read, the last known are used: {cause}"));
+        }
+        Ok(caps) => {
+            for (ticker, cap) in caps {
+                if cap.cap_usd.is_finite() && cap.cap_usd > 0.0 && policy.asset(&ticker).is_some() {
+                    let asset = entry(state, &ticker);
+                    asset.market_cap = Some(cap.cap_usd);
+                    asset.market_cap_as_of = Some(cap.as_of);
+                }
+            }
+        }
+    }
+}
+
+/// The candles of one cycle: each market and timeframe is asked for once, however many signals use it.
+struct CandleCache<'a, M> {
+    market: &'a M,
+    policy: &'a Policy,
+    windows: BTreeMap<(usize, Timeframe), (usize, Window)>,
+}
+
+impl<M: MarketData> CandleCache<'_, M> {
+    /// The newest `limit` closed candles of the asset at `index`.
+    async fn get(
+        &mut self,
+        index: usize,
+        timeframe: Timeframe,
+        limit: usize,
+    ) -> Result<Window, PortError> {
+        if let Some((asked, window)) = self.windows.get(&(index, timeframe)) {
+            if *asked == limit {
+                return Ok(window.clone());
+            }
+            if *asked > limit {
+                return Ok(window.newest(limit));
+            }
+        }
+        let asset = &self.policy.assets[index];
+        let symbol = symbol_of(self.policy, asset);
+        let window = self.market.candles(&asset.venue, &symbol, timeframe, limit).await?;
+        self.windows.insert((index, timeframe), (limit, window.clone()));
+        Ok(window)
+    }
+}
+
+/// The signals at the newest bar and the one before.
+#[derive(Clone, Copy)]
+struct Newest {
+    prev_1: Signal,
+    prev_2: Signal,
+}
+
+fn newest(strategy: &Strategy, params: &Params, bars: Bars<'_>, confirmation: usize) -> Newest {
+    let signals = (strategy.signals)(bars, params);
+    Newest {
+        prev_1: confirmed(&signals, confirmation),
+        prev_2: confirmed(&signals[..signals.len().saturating_sub(1)], confirmation),
+    }
+}
+
+fn map_jobs<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync + Send) -> Vec<T> {
+    if jobs.len() < PARALLEL_FROM {
+        jobs.iter().map(work).collect()
+    } else {
+        jobs.par_iter().map(work).collect()
+    }
+}
+
+async fn refresh_positions<M: MarketData>(
+    cache: &mut CandleCache<'_, M>,
+    state: &mut State,
+    now: Timestamp,
+    seen: &mut Observation,
+) {
+    let policy = cache.policy;
+    let settings = &policy.settings;
+    let mut pending: Vec<usize> = (0..policy.assets.len())
+        .filter(|i| {
+            let asset = &policy.assets[*i];
+            let bucket = state.assets.get(&asset.ticker).and_then(|known| known.position.bucket);
+            bucket != Some(asset.position_interval.bucket(now))
+        })
+        .collect();
+    let mut limit = settings.indicator_history_size;
+    while !pending.is_empty() {
+        let mut jobs: Vec<(usize, Window)> = Vec::with_capacity(pending.len());
+        for i in pending.drain(..) {
+            let asset = &policy.assets[i];
+            match cache.get(i, asset.position_interval, limit).await {
+                Err(PortError(cause)) => seen.notes.push(format!(
+                    "{}: candles could not be read, its position signal stays: {cause}",
+                    asset.ticker
+                )),
+                Ok(window) => {
+                    let stale = stale_by_ms(&window, now).is_some();
+                    let known = &mut entry(state, &asset.ticker).position;
+                    known.candle_closed_at = window.closed_at();
+                    if stale || window.is_empty() {
+                        // Too old to say anything new: the signal keeps its last value.
+                        known.bucket = Some(asset.position_interval.bucket(now));
+                    } else {
+                        jobs.push((i, window));
+                    }
+                }
+            }
+        }
+        let found = map_jobs(&jobs, |(i, window)| {
+            let asset = &policy.assets[*i];
+            newest(
+                asset.strategy,
+                &asset.position_params,
+                window.bars(),
+                settings.signal_confirmation_cycles,
+            )
+        });
+        for ((i, window), found) in jobs.into_iter().zip(found) {
+            let can_grow = window.len() >= limit && limit < settings.max_indicator_history_size;
+            if found.prev_1 == Signal::None && can_grow {
+                pending.push(i);
+                continue;
+            }
+            let asset = &policy.assets[i];
+            let known = &mut entry(state, &asset.ticker).position;
+            *known = SignalState {
+                bucket: Some(asset.position_interval.bucket(now)),
+                prev_1: found.prev_1,
+                prev_2: found.prev_2,
+                candle_closed_at: window.closed_at(),
+            };
+            seen.signals_recomputed = true;
+        }
+        limit = grown(limit, policy);
+    }
+}
+
+fn grown(limit: usize, policy: &Policy) -> usize {
+    (limit + policy.settings.indicator_history_size).min(policy.settings.max_indicator_history_size)
+}
+
+async fn refresh_trends<M: MarketData>(
+    cache: &mut CandleCache<'_, M>,
+    state: &mut State,
+    now: Timestamp,
+    seen: &mut Observation,
+) {
+    let policy = cache.policy;
+    let mut due: BTreeMap<Timeframe, Vec<usize>> = BTreeMap::new();
+    for (i, asset) in policy.assets.iter().enumerate() {
+        let bucket = state.assets.get(&asset.ticker).and_then(|known| known.trend.bucket);
+        if bucket != Some(asset.trend_interval.bucket(now)) {
+            due.entry(asset.trend_interval).or_default().push(i);
+        }
+    }
+    for (timeframe, due) in due {
+        if let Err(cause) = refresh_trend_group(cache, state, now, timeframe, &due, seen).await {
+            seen.notes.push(cause);
+        }
+    }
+}
+
+/// The trends on one timeframe. When the candles of any member cannot be read, none is computed:
+/// leaving a member out would make the dominance of all others jump.
+async fn refresh_trend_group<M: MarketData>(
+    cache: &mut CandleCache<'_, M>,
+    state: &mut State,
+    now: Timestamp,
+    timeframe: Timeframe,
+    due: &[usize],
+    seen: &mut Observation,
+) -> Result<(), String> {
+    let policy = cache.policy;
+    let settings = &policy.settings;
+    let bucket = Some(timeframe.bucket(now));
+    let mut limit = settings.indicator_history_size;
+    let base = gather(cache, state, timeframe, limit, now, None).await?;
+    let windows: Vec<&Window> = base.iter().map(|(_, member)| &member.window).collect();
+    let listed = listed_long_enough(&windows, limit);
+    let members: Vec<usize> =
+        base.iter().zip(listed).filter(|(_, listed)| *listed).map(|((i, _), _)| *i).collect();
+    let mut pending: Vec<usize> = due.iter().copied().filter(|i| members.contains(i)).collect();
+    for i in due.iter().filter(|i| !members.contains(i)) {
+        // No current candles, no cap, or too young: its trend keeps its last value.
+        entry(state, &policy.assets[*i].ticker).trend.bucket = bucket;
+    }
+    while !pending.is_empty() {
+        let gathered = gather(cache, state, timeframe, limit, now, Some(&members)).await?;
+        let (indices, joined): (Vec<usize>, Vec<Member>) = gathered.into_iter().unzip();
+        let longest = joined.iter().map(|member| member.window.len()).min().unwrap_or(0);
+        let frame = DominanceFrame::new(&joined);
+        let jobs: Vec<(usize, usize)> = pending
+            .iter()
+            .filter_map(|i| indices.iter().position(|j| j == i).map(|at| (*i, at)))
+            .collect();
+        let found = map_jobs(&jobs, |(i, at)| {
+            let asset = &policy.assets[*i];
+            newest(
+                asset.strategy,
+                &asset.trend_params,
+                frame.candles(*at).bars(),
+                settings.signal_confirmation_cycles,
+            )
+        });
+        pending.clear();
+        let can_grow = longest >= limit && limit < settings.max_indicator_history_size;
+        for ((i, at), found) in jobs.into_iter().zip(found) {
+            if found.prev_1 == Signal::None && can_grow {
+                pending.push(i);
+                continue;
+            }
+            entry(state, &policy.assets[i].ticker).trend = SignalState {
+                bucket,
+                prev_1: found.prev_1,
+                prev_2: found.prev_2,
+                candle_closed_at: joined[at].window.closed_at(),
+            };
+            seen.signals_recomputed = true;
+        }
+        limit = grown(limit, policy);
+    }
+    Ok(())
+}
+
+/// The candles and `k` of every asset that has both now, in the order of the configuration.
+async fn gather<M: MarketData>(
+    cache: &mut CandleCache<'_, M>,
+    state: &State,
+    timeframe: Timeframe,
+    limit: usize,
+    now: Timestamp,
+    only: Option<&[usize]>,
+) -> Result<Vec<(usize, Member)>, String> {
+    let policy = cache.policy;
+    let mut members = Vec::with_capacity(policy.assets.len());
+    for (i, asset) in policy.assets.iter().enumerate() {
+        if only.is_some_and(|only| !only.contains(&i)) {
+            continue;
+        }
+        let Some(known) = state.assets.get(&asset.ticker) else { continue };
+        let (Some(cap), Some(price)) = (known.market_cap, known.price) else { continue };
+        let window = cache.get(i, timeframe, limit).await.map_err(|PortError(cause)| {
+            format!(
+                "{}: {timeframe} candles could not be read, all {timeframe} trends stay: {cause}",
+                asset.ticker
+            )
+        })?;
+        if window.is_empty() || stale_by_ms(&window, now).is_some() {
+            continue;
+        }
+        members.push((i, Member { window, cap_per_price: cap / price.to_f64() }));
+    }
+    Ok(members)
+}

@@ -1,0 +1,101 @@
+//! What lives from one cycle to the next.
+
+use crate::amount::{Money, Price, Qty};
+use crate::asset::{Ticker, VenueId};
+use crate::order::Intent;
+use crate::signal::Signal;
+use crate::time::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Amounts of one asset at one venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Balance {
+    /// Can be traded now.
+    pub free: Qty,
+    /// Locked in orders, staking or lending.
+    pub used: Qty,
+}
+
+/// A signal and when it was computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalState {
+    /// `floor(now / interval)` of the last computation.
+    pub bucket: Option<i64>,
+    /// At the newest closed bar.
+    pub prev_1: Signal,
+    /// At the bar before.
+    pub prev_2: Signal,
+    /// When the newest bar it was computed on closed.
+    pub candle_closed_at: Option<Timestamp>,
+}
+
+/// What is remembered about one asset. Balances are here to explain, and to value holdings while a
+/// venue cannot be read; they are never traded on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AssetState {
+    /// Last known price in the primary stablecoin.
+    pub price: Option<Price>,
+    /// When that price was made.
+    pub price_as_of: Option<Timestamp>,
+    /// Last known market cap in USD.
+    pub market_cap: Option<f64>,
+    /// When that cap was made.
+    pub market_cap_as_of: Option<Timestamp>,
+    /// Position signal.
+    pub position: SignalState,
+    /// Trend signal.
+    pub trend: SignalState,
+    /// Last known balance.
+    pub balance: Balance,
+    /// Share of all caps at the last distribution.
+    pub dominance: f64,
+    /// `free * price` after the last distribution.
+    pub value: Money,
+    /// Weight at the last distribution.
+    pub ratio: Decimal,
+    /// Target at the last distribution.
+    pub target: Money,
+    /// `target - value` at the last distribution.
+    pub change: Money,
+    /// The last distribution included this asset.
+    pub done: bool,
+}
+
+/// What lives from one cycle to the next.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Number of the last finished cycle; 0 before the first.
+    pub cycle: u64,
+    /// When it started.
+    pub cycle_at: Option<Timestamp>,
+    /// Per tradable asset.
+    pub assets: BTreeMap<Ticker, AssetState>,
+    /// The primary stablecoin at each venue.
+    pub stablecoin: BTreeMap<VenueId, Balance>,
+    /// The primary stablecoin's own weight, target and change at the last distribution.
+    pub parking: AssetState,
+    /// Free stablecoin, all venues, after the last distribution.
+    pub stablecoin_at_distribution: Option<Money>,
+    /// Orders whose outcome is unknown. The journal is their record; this is filled from it.
+    #[serde(skip)]
+    pub unresolved: Vec<Intent>,
+}
+
+impl State {
+    /// Free stablecoin over all venues.
+    #[must_use]
+    pub fn stablecoin_free(&self) -> Money {
+        self.stablecoin.values().map(|balance| Money::new(balance.free.get())).sum()
+    }
+
+    /// Value of everything, at the last known prices and balances.
+    #[must_use]
+    pub fn total(&self) -> Money {
+        let assets = self.assets.values().map(|asset| {
+            asset.price.and_then(|price| asset.balance.free.value_at(price)).unwrap_or_default()
+        });
+        self.stablecoin_free() + assets.sum()
+    }
+}
