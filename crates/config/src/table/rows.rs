@@ -1,0 +1,279 @@
+//! The rows.
+
+use super::{Bounds, Field, Kind, Need, Section, Shape};
+
+/// Every section of the configuration, in the order in which people write them.
+pub static SECTIONS: &[Section] = &[
+    Section {
+        key: "bot_settings",
+        shape: Shape::Object,
+        is_required: true,
+        is_private: false,
+        doc: "How the bot runs and when it acts.",
+        fields: BOT_SETTINGS,
+    },
+    Section {
+        key: "paths",
+        shape: Shape::Object,
+        is_required: true,
+        is_private: false,
+        doc: "Where files are read and written; relative paths start at the working directory.",
+        fields: PATHS,
+    },
+    Section {
+        key: "logging",
+        shape: Shape::Object,
+        is_required: false,
+        is_private: false,
+        doc: "What is logged and how it looks.",
+        fields: LOGGING,
+    },
+    Section {
+        key: "exchange_configurations",
+        shape: Shape::Map("<id>"),
+        is_required: false,
+        is_private: false,
+        doc: "One entry for each exchange, under its id.",
+        fields: EXCHANGES,
+    },
+    Section {
+        key: "exchanges_credentials",
+        shape: Shape::Map("<key>"),
+        is_required: false,
+        is_private: true,
+        doc: "API keys of exchanges, under the names that credentials_key uses.",
+        fields: CREDENTIALS,
+    },
+    Section {
+        key: "telegram",
+        shape: Shape::Object,
+        is_required: false,
+        is_private: false,
+        doc: "Reports and commands in a Telegram chat.",
+        fields: TELEGRAM,
+    },
+    Section {
+        key: "telegram_credentials",
+        shape: Shape::Map("<key>"),
+        is_required: false,
+        is_private: true,
+        doc: "Telegram bots, under the names that telegram.credentials_key uses.",
+        fields: TELEGRAM_CREDENTIALS,
+    },
+    Section {
+        key: "paper",
+        shape: Shape::Object,
+        is_required: false,
+        is_private: false,
+        doc: "The simulated exchange of dry runs and replays.",
+        fields: PAPER,
+    },
+    Section {
+        key: "portfolio_assets",
+        shape: Shape::List,
+        is_required: true,
+        is_private: false,
+        doc: "The assets; the first one with level 0 is the primary stablecoin.",
+        fields: ASSETS,
+    },
+];
+
+const BOT_SETTINGS: &[Field] = &[
+    field("dry_run", Kind::Bool, "true paper-trades on real market data; live trading needs false here and --live on the command line")
+        .default("true"),
+    field("cycle_sleep_duration_seconds", decimal("0.1", "86400"), "pause between cycles, in seconds")
+        .alias("cycle_sleep_seconds")
+        .default("60"),
+    field("max_retries_network", Kind::Whole { min: 0, max: 100 }, "how often a failed read is tried again; orders are never sent twice")
+        .default("3"),
+    field("retry_delay_seconds_network", decimal("0", "3600"), "pause before a read is tried again, in seconds")
+        .default("5"),
+    field("min_order_value_usd", decimal("0", "1000000000000"), "no order below this value in the primary stablecoin")
+        .default("15"),
+    field("max_alt_coin_ratio", decimal("0", "1"), "cap on the sum of ratios of assets with level 2 and above; 1 is no cap")
+        .default("1.0"),
+    field("rebalance_threshold_percentage", decimal("0", "1"), "drift band as a fraction of the target value: 0.01 is one percent")
+        .default("0.01"),
+    field("signal_confirmation_cycles", Kind::Whole { min: 1, max: 1000 }, "a signal counts only if this many of the last closed candles carry it")
+        .default("1"),
+    field("indicator_history_size", Kind::Whole { min: 10, max: 100_000 }, "candles fetched first")
+        .default("1000"),
+    field("max_indicator_history_size", Kind::Whole { min: 10, max: 100_000 }, "candles fetched at most, while there is no signal yet")
+        .default("5000"),
+    field("market_cap_stale_threshold_seconds", Kind::Whole { min: 1, max: 31_536_000 }, "market capitalisations older than this are still used, but flagged and alerted")
+        .default("86400"),
+    field("balance_adjustment_factor_buy", above("0", "1"), "haircut when a buy must be cut to what is free")
+        .default("0.99"),
+    field("balance_adjustment_factor_sell", above("0", "1"), "haircut when a sell must be cut to what is free")
+        .default("0.9999"),
+    field("initial_stablecoin_balance", decimal("0", "1000000000000"), "first deposit of the paper account, in the primary stablecoin")
+        .default("1000"),
+    field("allocation_policy", Kind::Choice(allocation_names), "how the trending assets share the portfolio")
+        .default("\"dominance\""),
+];
+
+const PATHS: &[Field] = &[
+    field("portfolio_strategies_dir", Kind::Path, "directory of the strategy files")
+        .required()
+        .example("\"./portfolio/strategies\""),
+    field(
+        "global_status_file_path",
+        Kind::Path,
+        "status file: what is known of each asset, as JSON",
+    )
+    .required()
+    .example("\"./portfolio/status.json\""),
+    field(
+        "journal_path",
+        Kind::Path,
+        "SQLite journal of decisions and orders; when absent, keel.sqlite beside the status file",
+    )
+    .nullable(),
+    field("log_dir", Kind::Path, "directory of log files").default("\"./logs\""),
+    field("log_filename", Kind::FileName, "name of the log file").default("\"keel.log\""),
+    field(
+        "portfolio_export_path",
+        Kind::Path,
+        "CSV of the portfolio after each cycle; when absent, none is written",
+    )
+    .nullable(),
+    field(
+        "ohlcv_export_dir",
+        Kind::Path,
+        "directory for CSV files of the candles in use; when absent, none are written",
+    )
+    .nullable(),
+];
+
+const LOGGING: &[Field] = &[
+    field("level", Kind::LogLevel, "the least important messages that are logged")
+        .default("\"INFO\""),
+    field("format", Kind::Text, "message format of the Python program; accepted and not used")
+        .nullable(),
+    field("date_format", Kind::Text, "date format of the Python program; accepted and not used")
+        .nullable(),
+    field("external_lib_levels", Kind::LogLevels, "log levels of single libraries, by name")
+        .default("{}"),
+    field("json", Kind::Bool, "true logs one JSON object per line").default("false"),
+];
+
+const EXCHANGES: &[Field] = &[
+    field("credentials_key", Kind::Text, "which entry of exchanges_credentials to use; may be left out in dry runs").nullable()
+        .example("\"main\""),
+    field("enable_rate_limit", Kind::Bool, "true keeps requests within the limits of the exchange").default("true"),
+    field("default_type", Kind::Choice(|| vec!["spot"]), "kind of market").default("\"spot\""),
+    field("sandbox", Kind::Bool, "true uses the test environment of the exchange").default("false"),
+    field("options", Kind::Options, "settings of the exchange adapter, passed on as they are").default("{}"),
+    field("urls", Kind::Urls, "base URLs to use instead of the usual ones, for a proxy, a testnet or a simulated exchange").default("{}"),
+];
+
+const CREDENTIALS: &[Field] = &[
+    field("apiKey", Kind::Secret, "API key").default("\"\"").example("\"${KEEL_API_KEY}\""),
+    field("secret", Kind::Secret, "API secret").default("\"\"").example("\"${KEEL_API_SECRET}\""),
+    field("password", Kind::Secret, "API passphrase, where the exchange has one").nullable(),
+    field("options", Kind::Options, "settings that belong to the account, passed on as they are")
+        .default("{}"),
+];
+
+const TELEGRAM: &[Field] = &[
+    field("enabled", Kind::Bool, "true sends reports and answers commands").default("false"),
+    field("credentials_key", Kind::Text, "which entry of telegram_credentials to use")
+        .nullable()
+        .example("\"main\""),
+];
+
+const TELEGRAM_CREDENTIALS: &[Field] = &[
+    field("apiKey", Kind::Secret, "token of the bot")
+        .default("\"\"")
+        .example("\"${KEEL_TELEGRAM_TOKEN}\""),
+    field("chatId", Kind::ChatId, "the chat to send to and to obey, a number or text")
+        .default("\"\"")
+        .example("\"${KEEL_TELEGRAM_CHAT}\""),
+];
+
+const PAPER: &[Field] = &[
+    field("fee_bps", decimal("0", "1000"), "fee of each fill, in hundredths of a percent").default("10"),
+    field("half_spread_bps", decimal("0", "1000"), "distance of bid and ask from the middle, in hundredths of a percent")
+        .default("2"),
+    field("slippage_bps_per_percent_of_volume", decimal("0", "10000"), "how much worse the price becomes for each percent of the candle's volume that the order takes, in hundredths of a percent")
+        .default("10"),
+    field("max_volume_share", above("0", "1"), "largest share of the candle's volume that fills; the rest stays unfilled")
+        .default("0.25"),
+    field("initial_balances", Kind::Balances, "first balances for each exchange and ticker; when absent, initial_stablecoin_balance of the primary stablecoin")
+        .nullable(),
+];
+
+const ASSETS: &[Field] = &[
+    field("ticker", Kind::Ticker, "name of the asset; each occurs once").required().example("\"BTC\""),
+    field("level", Kind::Whole { min: 0, max: 100 }, "0 stablecoin, 1 major, 2 and above altcoin").required().example("1"),
+    field("exchange", Kind::Venue, "where it is held and traded; N/A or null for a stablecoin").tradable().example("\"binance\""),
+    field("coingecko_id", Kind::CoinGeckoId, "id at CoinGecko, for the market capitalisation").tradable().example("\"bitcoin\""),
+    field("position_interval", Kind::Interval, "bar length of the position signal, in seconds; 0 or absent for a stablecoin").tradable().example("3600"),
+    field("trend_interval", Kind::Interval, "bar length of the trend signal, in seconds; 0 or absent for a stablecoin").tradable().example("14400"),
+    field("strategy_file", Kind::FileName, "strategy file in portfolio_strategies_dir; written with the defaults when it does not exist").tradable()
+        .example("\"BTC_strategy.json\""),
+    field("strategy_name", Kind::Choice(strategy_names), "what makes the signals").tradable().example("\"keltner_channel\""),
+];
+
+fn allocation_names() -> Vec<&'static str> {
+    keel_core::allocation::ALLOCATIONS.iter().map(|allocation| allocation.name).collect()
+}
+
+fn strategy_names() -> Vec<&'static str> {
+    keel_core::strategy::STRATEGIES.iter().map(|strategy| strategy.name).collect()
+}
+
+const fn field(key: &'static str, kind: Kind, doc: &'static str) -> Field {
+    Field {
+        key,
+        alias: None,
+        kind,
+        need: Need::Optional,
+        is_nullable: false,
+        default: None,
+        example: None,
+        doc,
+    }
+}
+
+const fn decimal(min: &'static str, max: &'static str) -> Kind {
+    Kind::Decimal(Bounds { min, max, is_above_min: false })
+}
+
+const fn above(min: &'static str, max: &'static str) -> Kind {
+    Kind::Decimal(Bounds { min, max, is_above_min: true })
+}
+
+impl Field {
+    const fn default(mut self, json: &'static str) -> Self {
+        self.default = Some(json);
+        self
+    }
+
+    const fn example(mut self, json: &'static str) -> Self {
+        self.example = Some(json);
+        self
+    }
+
+    const fn alias(mut self, alias: &'static str) -> Self {
+        self.alias = Some(alias);
+        self
+    }
+
+    const fn nullable(mut self) -> Self {
+        self.is_nullable = true;
+        self
+    }
+
+    const fn required(mut self) -> Self {
+        self.need = Need::Required;
+        self
+    }
+
+    /// Needed for `level >= 1`; a stablecoin may leave it out or write `null`.
+    const fn tradable(mut self) -> Self {
+        self.need = Need::Tradable;
+        self.is_nullable = true;
+        self
+    }
+}
