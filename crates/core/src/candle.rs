@@ -325,6 +325,11 @@ impl Window {
         &self.series.volume[self.range.clone()]
     }
 
+    /// Every bar in order.
+    pub fn candles(&self) -> impl Iterator<Item = Candle> + '_ {
+        self.range.clone().filter_map(|row| self.series.get(row))
+    }
+
     /// The columns without their times.
     #[must_use]
     pub fn bars(&self) -> Bars<'_> {
