@@ -1,1 +1,7 @@
-fn main() {}
+//! The `keel` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keel::cli::main()
+}

@@ -11,7 +11,12 @@ fn close(a: &Value, b: &Value) -> bool {
 #[track_caller]
 fn same(case: &Value, what: &str, ours: &Value, expected: &Value, keys: &[&str]) {
     let (ours, expected) = (ours.as_array().unwrap(), expected.as_array().unwrap());
-    assert_eq!(ours.len(), expected.len(), "case {}: number of {what}: {ours:#?} {expected:#?}", case["id"]);
+    assert_eq!(
+        ours.len(),
+        expected.len(),
+        "case {}: number of {what}: {ours:#?} {expected:#?}",
+        case["id"]
+    );
     for (i, (ours, expected)) in ours.iter().zip(expected).enumerate() {
         for key in keys {
             assert!(

@@ -1,7 +1,7 @@
 //! One cycle: the story that live, paper, replay and backtest share.
 
 use crate::amount::{Money, Price, Qty};
-use crate::asset::VenueId;
+use crate::asset::{Ticker, VenueId};
 use crate::decision::{DecisionRecord, Reason};
 use crate::guard::{self, Approved, Objection};
 use crate::observe::{Observation, observe, read_balances};
@@ -14,7 +14,7 @@ use crate::record::{CycleRecord, Execution, Trigger};
 use crate::state::State;
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The world, as one cycle sees it.
 #[derive(Debug)]
@@ -58,10 +58,13 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     state.cycle += 1;
     state.cycle_at = Some(now);
 
-    settle_leftovers(world, state, now).await?;
+    forget_others(policy, state);
+    let settled = settle_leftovers(world, state, now).await?;
     let mut seen = observe(world.market, world.broker, policy, state, now).await;
+    seen.notes.splice(..0, settled);
     let trigger = trigger(policy, state, options, &seen);
     let total_before = state.total();
+    let stablecoin_before = state.stablecoin_free();
     let assets = asset_views(policy, state, options, &seen, now);
 
     let record = if trigger == Trigger::None {
@@ -70,7 +73,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     } else {
         let distribution =
             distribute(world, policy, state, options, &mut seen, &assets, now).await?;
-        let decisions = decisions(policy, state, &assets, &distribution, now);
+        let decisions = decisions(policy, state, &assets, stablecoin_before, &distribution, now);
         remember(policy, state, &distribution.plan);
         record(state, now, trigger, total_before, decisions, distribution.executions, seen.notes)
     };
@@ -79,21 +82,41 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     Ok(record)
 }
 
-/// Looks up every order whose outcome is unknown.
+/// What left the configuration is not observed any more, so its last known balance must not count.
+fn forget_others(policy: &Policy, state: &mut State) {
+    let tickers: BTreeSet<&Ticker> = policy.assets.iter().map(|asset| &asset.ticker).collect();
+    let venues: BTreeSet<&VenueId> = policy.assets.iter().map(|asset| &asset.venue).collect();
+    state.assets.retain(|ticker, _| tickers.contains(ticker));
+    state.stablecoin.retain(|venue, _| venues.contains(venue));
+}
+
+/// Looks up every order whose outcome is unknown. Returns a note for each that is known now.
 async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
     world: &mut World<'_, C, M, B, S>,
     state: &mut State,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<String>, StoreError> {
+    let mut notes = Vec::new();
     for intent in std::mem::take(&mut state.unresolved) {
         let outcome = world.broker.look_up(&intent).await;
         if matches!(outcome, Outcome::Unknown { .. }) {
             state.unresolved.push(intent);
         } else {
             world.store.write_outcome(&intent.id, &outcome, now)?;
+            let order = &intent.order;
+            notes.push(format!(
+                "order {} of cycle {} ({} {} {} at {}), unknown until now, turned out {}",
+                intent.id,
+                intent.cycle,
+                order.side,
+                order.amount,
+                order.symbol,
+                order.venue,
+                outcome.name()
+            ));
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observation) -> Trigger {
@@ -155,7 +178,13 @@ fn blocked(
     if let Some(cause) = seen.unavailable.get(&asset.venue) {
         return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
     }
-    let known = state.assets.get(&asset.ticker)?;
+    // While one venue was never read the total is unknown, and every target would be too small.
+    let never_read = |venue: &VenueId| !state.stablecoin.contains_key(venue);
+    if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
+        let cause = format!("{venue} was never read, so the total is unknown: {cause}");
+        return Some(Reason::ExchangeUnavailable { cause });
+    }
+    let Some(known) = state.assets.get(&asset.ticker) else { return Some(Reason::NoPrice) };
     let frozen = state.unresolved.iter().any(|intent| {
         let symbol = &intent.order.symbol;
         intent.order.venue == asset.venue
@@ -177,7 +206,7 @@ fn blocked(
         return Some(Reason::NoMarketCap);
     }
     // Never computed is unknown; computed and still 0 counts as a sell.
-    if known.position.bucket.is_none() || known.trend.bucket.is_none() {
+    if known.position.candle_closed_at.is_none() || known.trend.candle_closed_at.is_none() {
         return Some(Reason::WarmingUp);
     }
     None
@@ -232,7 +261,8 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
             let direct = stage(OrderKind::Direct, None);
             execute(world, assets, options, state, &direct, &mut executions, now).await?;
 
-            let mut sells = stage(OrderKind::Stable, Some(Side::Sell));
+            let planned_sells = stage(OrderKind::Stable, Some(Side::Sell));
+            let mut sells = planned_sells.clone();
             let mut held = assets.to_vec();
             if !direct.is_empty() && !sells.is_empty() {
                 read_balances(world.broker, policy, state, &mut unread).await;
@@ -242,6 +272,7 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
             let free = stablecoin_free(state);
             let after_direct = PlanInput { assets: &held, stablecoin_free: &free, ..input.clone() };
             let sells = fit_sells(&after_direct, &sells);
+            explain_dropped(&after_direct, &planned_sells, &sells, &unread, &mut reasons);
             match guard::review_again(&after_direct, &plan, &sells) {
                 Ok(sells) => {
                     execute(world, assets, options, state, sells.orders(), &mut executions, now)
@@ -281,6 +312,30 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     Ok(Distribution { plan, executions, reasons })
 }
 
+/// Why a planned sell is not made after all: its venue fell silent, or too little is left of it.
+fn explain_dropped(
+    input: &PlanInput<'_>,
+    planned: &[PlannedOrder],
+    made: &[PlannedOrder],
+    unread: &Observation,
+    reasons: &mut [Option<Reason>],
+) {
+    let is_made = |sell: &PlannedOrder| made.iter().any(|other| other.symbol == sell.symbol);
+    for sell in planned.iter().filter(|sell| !is_made(sell)) {
+        for (asset, reason) in input.assets.iter().zip(&mut *reasons) {
+            if asset.ticker == sell.symbol.base {
+                *reason = Some(match unread.unavailable.get(&sell.venue) {
+                    Some(cause) => Reason::ExchangeUnavailable { cause: cause.clone() },
+                    None => Reason::BelowMinOrder {
+                        value: asset.value(),
+                        minimum: input.settings.min_order_value,
+                    },
+                });
+            }
+        }
+    }
+}
+
 /// The free amounts as the state knows them now.
 fn refresh_free(assets: &mut [AssetView], state: &State) {
     for asset in assets {
@@ -311,15 +366,30 @@ fn resized_buys(
     available.retain(|venue, _| !unavailable.unavailable.contains_key(venue));
     let now = PlanInput { stablecoin_free: &available, ..input.clone() };
     let haircut = Some(input.settings.balance_adjustment_factor_buy);
-    let wishes: Vec<_> = plan
+    let mut wishes: Vec<_> = plan
         .buy_wishes
         .iter()
         .filter(|wish| !unavailable.unavailable.contains_key(&input.assets[wish.asset].venue))
         .cloned()
         .collect();
-    let sized = size_buys(&now, &wishes, Some(Funding { available: &available, haircut }));
+    // A wish that is too small after the cut leaves its share to the others; without this, what it
+    // did not spend would be offered to them again, cycle after cycle.
+    let mut dropped = Vec::new();
+    let sized = loop {
+        let sized = size_buys(&now, &wishes, Some(Funding { available: &available, haircut }));
+        let before = wishes.len();
+        wishes.retain(|wish| {
+            let ticker = &input.assets[wish.asset].ticker;
+            sized.orders.iter().any(|order| order.symbol.base == *ticker)
+        });
+        let is_kept = |asset: &usize| wishes.iter().any(|wish| wish.asset == *asset);
+        dropped.extend(sized.reasons.iter().filter(|(asset, _)| !is_kept(asset)).cloned());
+        if wishes.len() == before {
+            break sized;
+        }
+    };
     for wish in &plan.buy_wishes {
-        let again = sized.reasons.iter().find(|(asset, _)| *asset == wish.asset);
+        let again = sized.reasons.iter().chain(&dropped).find(|(asset, _)| *asset == wish.asset);
         reasons[wish.asset] = match again {
             Some((_, reason)) => Some(reason.clone()),
             None => unavailable
@@ -407,7 +477,7 @@ async fn execute<C: Clock, M: MarketData, B: Broker, S: Store>(
 
 /// Quote per base, from the prices the plan was made with.
 fn reference_price(order: &PlannedOrder, assets: &[AssetView]) -> Price {
-    let price = |ticker: &crate::asset::Ticker| {
+    let price = |ticker: &Ticker| {
         assets.iter().find(|asset| asset.ticker == *ticker).map(|asset| asset.price.get())
     };
     let base = price(&order.symbol.base).unwrap_or_default();
@@ -486,13 +556,19 @@ fn blank(policy: &Policy, state: &State, asset: &AssetView, now: Timestamp) -> D
     }
 }
 
-fn stablecoin_record(policy: &Policy, state: &State, reason: Reason) -> DecisionRecord {
+/// Like the other records, it shows what was held when the decision was made.
+fn stablecoin_record(
+    policy: &Policy,
+    state: &State,
+    free: Money,
+    reason: Reason,
+) -> DecisionRecord {
     DecisionRecord {
         ticker: policy.stablecoin.clone(),
         venue: None,
         price: Some(Price::new(Decimal::ONE)),
-        free: Qty::new(state.stablecoin_free().get()),
-        value: state.stablecoin_free(),
+        free: Qty::new(free.get()),
+        value: free,
         market_cap: None,
         position: crate::signal::Signal::None,
         trend: crate::signal::Signal::None,
@@ -534,7 +610,8 @@ fn idle_decisions(
     assets: &[AssetView],
     now: Timestamp,
 ) -> Vec<DecisionRecord> {
-    let mut records = vec![stablecoin_record(policy, state, Reason::NoTrigger)];
+    let mut records =
+        vec![stablecoin_record(policy, state, state.stablecoin_free(), Reason::NoTrigger)];
     records.extend(assets.iter().map(|asset| DecisionRecord {
         reason: Some(asset.blocked.clone().unwrap_or(Reason::NoTrigger)),
         ..blank(policy, state, asset, now)
@@ -547,6 +624,7 @@ fn decisions(
     policy: &Policy,
     state: &State,
     assets: &[AssetView],
+    stablecoin_before: Money,
     distribution: &Distribution,
     now: Timestamp,
 ) -> Vec<DecisionRecord> {
@@ -555,7 +633,7 @@ fn decisions(
         ratio: targets.stablecoin.ratio,
         target: targets.stablecoin.target,
         change: targets.stablecoin.change,
-        ..stablecoin_record(policy, state, Reason::ParkingPlace)
+        ..stablecoin_record(policy, state, stablecoin_before, Reason::ParkingPlace)
     }];
     for (i, asset) in assets.iter().enumerate() {
         let target = &targets.assets[i];

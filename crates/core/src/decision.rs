@@ -146,7 +146,7 @@ impl fmt::Display for Reason {
             Self::NoTrigger => f.write_str("no signal was due and the funds did not change"),
             Self::BelowThreshold { drift, threshold } => write!(
                 f,
-                "drift of {} % is inside the band of {} %",
+                "its drift of {} % is inside the band of {} %",
                 (drift * Decimal::ONE_HUNDRED).round_dp(3).normalize(),
                 (threshold * Decimal::ONE_HUNDRED).normalize()
             ),
@@ -189,8 +189,8 @@ impl fmt::Display for Reason {
             Self::GuardRefused { objection } => {
                 write!(f, "the guard refused the plan: {objection}")
             }
-            Self::ParkingPlace => f.write_str("takes what the others leave"),
-            Self::NotManaged => f.write_str("shown, but never traded by Keel"),
+            Self::ParkingPlace => f.write_str("it takes what the others leave"),
+            Self::NotManaged => f.write_str("it is shown, but never traded by Keel"),
             Self::OrderRejected { reason } => write!(f, "the venue refused the order: {reason}"),
         }
     }

@@ -5,12 +5,12 @@
 
 use crate::allocation::Candidate;
 use crate::amount::{Money, Qty};
-use crate::asset::{Ticker, VenueId};
+use crate::asset::{Symbol, Ticker, VenueId};
 use crate::order::{OrderKind, PlannedOrder, Side};
 use crate::plan::{AssetView, Plan, PlanInput};
 use crate::signal::Signal;
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Orders that were reviewed. Only [`review`] and [`review_again`] make it.
@@ -40,13 +40,14 @@ impl fmt::Display for Objection {
 /// Weights may differ from the guard's own by this much: two ways of adding `f64` do.
 const WEIGHT_TOLERANCE: f64 = 1e-9;
 
-/// Reviews weights, direction, amounts, minimums, free balances and funding per venue.
+/// Reviews weights, targets, direction, amounts, minimums, free balances and funding per venue.
 ///
 /// # Errors
 /// Every objection there is.
 pub fn review(input: &PlanInput<'_>, plan: &Plan) -> Result<Approved, Vec<Objection>> {
     let mut objections = Vec::new();
     review_weights(input, plan, &mut objections);
+    review_targets(input, plan, &mut objections);
     review_orders(input, &plan.orders, input.stablecoin_free, &mut objections);
     review_direction(input, plan, &mut objections);
     conclude(&plan.orders, objections)
@@ -127,22 +128,21 @@ fn review_weights(input: &PlanInput<'_>, plan: &Plan, objections: &mut Vec<Objec
             input.settings.max_alt_coin_ratio
         )));
     }
-    let uncapped = uncapped_weights(input);
-    for ((asset, weight), most) in input.assets.iter().zip(&weights).zip(&uncapped) {
-        if *weight < 0.0 || *weight > *most + WEIGHT_TOLERANCE {
+    let expected = expected_weights(input);
+    for ((asset, weight), expected) in input.assets.iter().zip(&weights).zip(&expected) {
+        if *weight < 0.0 || (weight - expected).abs() > WEIGHT_TOLERANCE {
             objections
-                .push(Objection(format!("{} weighs {weight}, expected 0 to {most}", asset.ticker)));
+                .push(Objection(format!("{} weighs {weight}, expected {expected}", asset.ticker)));
         }
     }
 }
 
-/// What each asset may weigh at most: its share by the allocation policy where both signals buy.
-fn uncapped_weights(input: &PlanInput<'_>) -> Vec<f64> {
-    let caps: Vec<f64> = input
-        .assets
-        .iter()
-        .map(|asset| asset.market_cap.map_or(0.0, |cap| if cap > 0.0 { cap } else { 0.0 }))
-        .collect();
+/// What each asset should weigh: its share by the allocation policy where both signals buy, with
+/// the altcoins scaled down to their cap.
+fn expected_weights(input: &PlanInput<'_>) -> Vec<f64> {
+    let known = |cap: &f64| cap.is_finite() && *cap > 0.0;
+    let caps: Vec<f64> =
+        input.assets.iter().map(|asset| asset.market_cap.filter(known).unwrap_or(0.0)).collect();
     let all: f64 = caps.iter().rev().sum();
     // A position that has not spoken makes the trend count as a sell too.
     let takes_part =
@@ -158,7 +158,39 @@ fn uncapped_weights(input: &PlanInput<'_>) -> Vec<f64> {
             weights[*i] = weight;
         }
     }
+    let (most, is_altcoin) =
+        (input.settings.max_alt_coin_ratio, |i: &usize| input.assets[*i].level > 1);
+    let altcoins: f64 = (0..weights.len()).rev().filter(is_altcoin).map(|i| weights[i]).sum();
+    if altcoins > most {
+        for i in (0..weights.len()).filter(is_altcoin) {
+            weights[i] = weights[i] / altcoins * most;
+        }
+    }
     weights
+}
+
+/// The total is what is held at the prices of the input, and each target its weight of that.
+fn review_targets(input: &PlanInput<'_>, plan: &Plan, objections: &mut Vec<Objection>) {
+    let held =
+        input.assets.iter().map(|asset| asset.free.value_at(asset.price).unwrap_or_default());
+    let total = held.sum::<Money>() + input.stablecoin_free.values().copied().sum();
+    let tolerance = Money::new(dust(total.get()));
+    if (plan.targets.total - total).abs() > tolerance {
+        objections
+            .push(Objection(format!("total of {}, but {total} is there", plan.targets.total)));
+    }
+    let tickers = input.assets.iter().map(|asset| &asset.ticker).chain([input.stablecoin]);
+    for (ticker, target) in
+        tickers.zip(plan.targets.assets.iter().chain([&plan.targets.stablecoin]))
+    {
+        let expected = total.times(target.ratio).unwrap_or_default();
+        if (target.target - expected).abs() > tolerance {
+            objections.push(Objection(format!(
+                "{ticker}: target of {}, but its weight makes {expected}",
+                target.target
+            )));
+        }
+    }
 }
 
 /// What an order takes from and brings to a venue, in units of the assets.
@@ -203,11 +235,19 @@ fn review_orders(
         input.assets.iter().map(|asset| (&asset.ticker, asset.price.get())).collect();
     let asset_of: BTreeMap<&Ticker, &AssetView> =
         input.assets.iter().map(|asset| (&asset.ticker, asset)).collect();
+    let mut seen: BTreeSet<(&VenueId, &Symbol)> = BTreeSet::new();
     let mut taken: BTreeMap<(&VenueId, &Ticker), Decimal> = BTreeMap::new();
     let mut brought: BTreeMap<&VenueId, Decimal> = BTreeMap::new();
     for order in orders {
         let mut object =
             |what: String| objections.push(Objection(format!("{}: {what}", name(order))));
+        if !seen.insert((&order.venue, &order.symbol)) {
+            object("the same market twice in one plan".to_owned());
+        }
+        let is_stable = order.symbol.quote == *input.stablecoin;
+        if is_stable != (order.kind == OrderKind::Stable) {
+            object(format!("not of the kind {}", order.kind.name()));
+        }
         for ticker in [&order.symbol.base, &order.symbol.quote] {
             if ticker == input.stablecoin {
                 continue;
@@ -231,11 +271,11 @@ fn review_orders(
         if !step.is_zero() && !(amount % step).is_zero() {
             object(format!("not a multiple of {step}"));
         }
-        if amount <= Decimal::ZERO
-            || order.amount < rules.min_amount
-            || rules.max_amount.is_some_and(|max| order.amount > max)
-        {
-            object(format!("expected at least {}", rules.min_amount));
+        if amount <= Decimal::ZERO || order.amount < rules.min_amount {
+            object(format!("expected at least {} and more than 0", rules.min_amount));
+        }
+        if let Some(max) = rules.max_amount.filter(|max| order.amount > *max) {
+            object(format!("expected at most {max}"));
         }
         let worth = price_of.get(&order.symbol.base).and_then(|price| amount.checked_mul(*price));
         if worth != Some(order.value.get()) {
@@ -258,10 +298,11 @@ fn review_orders(
             *brought.entry(&order.venue).or_default() += order.value.get();
         }
     }
-    if !input.constrain_funding {
-        return;
-    }
     for ((venue, ticker), amount) in taken {
+        // A what-if question may spend stablecoin that is not there, but never sell what is not.
+        if ticker == input.stablecoin && !input.constrain_funding {
+            continue;
+        }
         let free = if ticker == input.stablecoin {
             stablecoin_free.get(venue).copied().unwrap_or_default().get()
                 + brought.get(venue).copied().unwrap_or_default()

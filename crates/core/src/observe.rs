@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// With fewer signals to compute than this, handing them to other threads costs more than it saves.
-const PARALLEL_FROM: usize = 48;
+const PARALLEL_FROM: usize = 12;
 
 /// What was read in this cycle, beside what went into the state.
 #[derive(Debug, Default)]
@@ -147,11 +147,12 @@ async fn read_caps<M: MarketData>(
                 .push(format!("market caps could not be read, the last known are used: {cause}"));
         }
         Ok(caps) => {
-            for (ticker, cap) in caps {
-                if cap.cap_usd.is_finite() && cap.cap_usd > 0.0 && policy.asset(&ticker).is_some() {
-                    let asset = entry(state, &ticker);
-                    asset.market_cap = Some(cap.cap_usd);
-                    asset.market_cap_as_of = Some(cap.as_of);
+            for asset in &policy.assets {
+                let Some(cap) = caps.get(&asset.ticker) else { continue };
+                if cap.cap_usd.is_finite() && cap.cap_usd > 0.0 {
+                    let known = entry(state, &asset.ticker);
+                    known.market_cap = Some(cap.cap_usd);
+                    known.market_cap_as_of = Some(cap.as_of);
                 }
             }
         }
@@ -240,7 +241,8 @@ async fn refresh_positions<M: MarketData>(
                 Ok(window) => {
                     let stale = stale_by_ms(&window, now).is_some();
                     let known = &mut entry(state, &asset.ticker).position;
-                    known.candle_closed_at = window.closed_at();
+                    // An empty answer is no news: the signal it leaves standing must age.
+                    known.candle_closed_at = window.closed_at().or(known.candle_closed_at);
                     if stale || window.is_empty() {
                         // Too old to say anything new: the signal keeps its last value.
                         known.bucket = Some(asset.position_interval.bucket(now));

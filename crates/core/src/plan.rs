@@ -217,8 +217,12 @@ fn match_directly(input: &PlanInput<'_>, left: &mut [Left]) -> Vec<PlannedOrder>
                 continue;
             };
             if side == Side::Buy && input.constrain_funding {
-                // The seller's units pay for this order, at a price that moves until it arrives.
-                let units = left[seller].units.times(input.settings.balance_adjustment_factor_buy);
+                // The seller's units pay for this order, at a price that moves until it arrives. The
+                // room for that is kept once for the whole holding: cut from what an earlier match
+                // left, it would be too small for the move of that earlier match.
+                let spent = sold.free - left[seller].units;
+                let most = sold.free.times(input.settings.balance_adjustment_factor_buy);
+                let units = most.map(|most| (most - spent).max(Qty::ZERO));
                 let payable = units.and_then(|units| units.value_at(sold.price));
                 value = value.min(payable.unwrap_or_default());
             }
@@ -393,11 +397,20 @@ pub fn size_buys(
     funding: Option<Funding<'_>>,
 ) -> SizedBuys {
     let mut sized = SizedBuys::default();
+    // A wish without a market takes no share of the funds.
+    let mut payable: Vec<(&BuyWish, &MarketRules)> = Vec::with_capacity(wishes.len());
     let mut wanted_at: BTreeMap<&VenueId, Money> = BTreeMap::new();
     for wish in wishes {
-        *wanted_at.entry(&input.assets[wish.asset].venue).or_default() += wish.wanted;
+        let asset = &input.assets[wish.asset];
+        match stable_market(input, asset) {
+            Ok(rules) => {
+                *wanted_at.entry(&asset.venue).or_default() += wish.wanted;
+                payable.push((wish, rules));
+            }
+            Err(reason) => sized.reasons.push((wish.asset, reason)),
+        }
     }
-    for wish in wishes {
+    for (wish, rules) in payable {
         let asset = &input.assets[wish.asset];
         let wanted_here = wanted_at.get(&asset.venue).copied().unwrap_or_default();
         let spendable = funding.map(|funding| {
@@ -412,7 +425,8 @@ pub fn size_buys(
             }
             _ => wish.wanted,
         };
-        if value < wish.wanted {
+        let is_short = value < wish.wanted;
+        if is_short {
             let missing = wish.wanted - value;
             let elsewhere = funding.is_some_and(|funding| {
                 funding
@@ -429,23 +443,27 @@ pub fn size_buys(
                 },
             ));
         }
-        let order = stable_market(input, asset).and_then(|rules| {
-            let amount = value.quantity_at(asset.price).ok_or(Reason::NoPrice)?;
-            let (amount, value) =
-                rounded(amount, asset.price, STABLE_PRICE, rules, input.settings)?;
-            Ok(PlannedOrder {
+        // What the haircut of an earlier cycle left is not chased with ever smaller orders.
+        let haircut = funding.and_then(|funding| funding.haircut).unwrap_or(Decimal::ONE);
+        let least = (asset.value() + wish.wanted).times(Decimal::ONE - haircut).unwrap_or_default();
+        if is_short && value < least {
+            continue;
+        }
+        let order = value
+            .quantity_at(asset.price)
+            .ok_or(Reason::NoPrice)
+            .and_then(|amount| rounded(amount, asset.price, STABLE_PRICE, rules, input.settings));
+        match order {
+            Ok((amount, value)) => sized.orders.push(PlannedOrder {
                 kind: OrderKind::Stable,
                 venue: asset.venue.clone(),
                 symbol: rules.symbol.clone(),
                 side: Side::Buy,
                 amount,
                 value,
-            })
-        });
-        match order {
-            Ok(order) => sized.orders.push(order),
+            }),
             // Being short of funds explains a dropped buy better than the minimum it then missed.
-            Err(_) if value < wish.wanted => {}
+            Err(_) if is_short => {}
             Err(reason) => sized.reasons.push((wish.asset, reason)),
         }
     }

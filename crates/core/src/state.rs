@@ -27,7 +27,8 @@ pub struct SignalState {
     pub prev_1: Signal,
     /// At the bar before.
     pub prev_2: Signal,
-    /// When the newest bar it was computed on closed.
+    /// When the newest bar it was computed on, or found to be too old for, closed; `None` while it
+    /// was never computed.
     pub candle_closed_at: Option<Timestamp>,
 }
 

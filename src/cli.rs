@@ -1,0 +1,131 @@
+//! The command line: what was typed, and which command it means.
+
+use crate::commands::{check, config, data, demo, plan, status, trade, trades, why};
+use crate::exit::{Code, Failure};
+use crate::output;
+use clap::{CommandFactory, Parser, Subcommand};
+use keel_config::Config;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Keel rebalances a crypto portfolio over several exchanges: it allocates by market-cap dominance,
+/// follows Keltner signals, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "keel", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  keel demo                        90 days on a generated market: no keys, no network, no data
+  keel why BTC -c demo-output/portfolio_config.json
+  keel config new my.json          a commented configuration to edit
+
+Exit codes: 0 done, 1 failed, 2 wrong input or configuration, 3 unusable market data,
+4 unusable journal or status file, 5 used by another keel, 6 cannot write, 7 problems found,
+130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole program for 90 days on a generated market.
+    Demo(demo::Args),
+    /// Run rebalancing cycles; over recorded candles with --replay.
+    #[command(alias = "run")]
+    Trade(trade::Args),
+    /// Print the orders for a snapshot of a portfolio; sends nothing, needs nothing.
+    Plan(plan::Args),
+    /// Show holdings, targets and signals after the last cycle.
+    Status(status::Args),
+    /// Explain the last decision about an asset.
+    Why(why::Args),
+    /// List orders and what became of them.
+    Trades(trades::Args),
+    /// Check configuration, strategies, data and journal.
+    Check(check::Args),
+    /// List, verify, import and resample candle files.
+    #[command(subcommand)]
+    Data(data::Command),
+    /// Show, explain and create configurations.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `-c`: which configuration.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// The portfolio configuration.
+    #[arg(
+        short,
+        long,
+        env = "KEEL_CONFIG",
+        value_name = "FILE",
+        default_value = "portfolio/configs/portfolio_config.json"
+    )]
+    pub config: PathBuf,
+}
+
+impl ConfigArg {
+    /// Reads the configuration; `${NAME}` is looked up in the environment and in `.env`.
+    ///
+    /// # Errors
+    /// Every problem of the configuration, its strategy files or `.env`.
+    pub fn load(&self) -> Result<Config, Failure> {
+        load_config(&self.config)
+    }
+}
+
+/// Reads a configuration with the process environment and `.env` in the working directory.
+///
+/// # Errors
+/// Every problem of the configuration, its strategy files or `.env`.
+pub fn load_config(path: &Path) -> Result<Config, Failure> {
+    let dotenv = match std::fs::read_to_string(".env") {
+        Ok(text) => keel_config::parse_dotenv(&text)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
+        Err(error) => {
+            return Err(Failure::new(
+                Code::BadInput,
+                format!(".env cannot be read ({error}); expected text with NAME=value lines"),
+            ));
+        }
+    };
+    let env = |name: &str| std::env::var(name).ok().or_else(|| dotenv.get(name).cloned());
+    Ok(keel_config::load(path, &env)?)
+}
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Trade(args) => trade::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Why(args) => why::run(args),
+        Command::Trades(args) => trades::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Data(command) => data::run(command),
+        Command::Config(command) => config::run(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "keel", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                output::remark(format!("error: {}", failure.message));
+            }
+            ExitCode::from(failure.code as u8)
+        }
+    }
+}

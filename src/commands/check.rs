@@ -1,0 +1,293 @@
+//! `keel check`: whether everything a run needs is there and right, before it runs.
+
+mod data;
+
+use crate::cli::ConfigArg;
+use crate::commands::data::count;
+use crate::exit::{Code, Failure};
+use crate::journal::Reader;
+use crate::output;
+use keel_config::Config;
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Checks the configuration, the strategy files, the paths and the journal; with --data also the
+/// candles, market caps and market rules that a replay needs. Writes nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  keel check -c my.json
+  keel check -c portfolio/configs/replay.example.json --data data
+
+A note is worth knowing, a problem must be mended. Exit code 0 without problems, 7 with problems,
+2 when the configuration itself is wrong.")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// A directory with recorded candles and caps (see docs/data.md).
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Severity {
+    /// As it should be.
+    Ok,
+    /// Worth knowing.
+    Note,
+    /// Must be mended.
+    Problem,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+struct Finding {
+    /// What was looked at: `configuration`, `candles`.
+    area: &'static str,
+    severity: Severity,
+    /// The asset, venue or file it is about; empty when it is about the whole area.
+    subject: String,
+    text: String,
+}
+
+/// Findings in the order in which they were made.
+#[derive(Debug, Default)]
+struct Report {
+    area: &'static str,
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    const fn begin(&mut self, area: &'static str) {
+        self.area = area;
+    }
+
+    fn add(&mut self, severity: Severity, subject: impl ToString, text: impl Into<String>) {
+        let (area, subject) = (self.area, subject.to_string());
+        self.findings.push(Finding { area, severity, subject, text: text.into() });
+    }
+
+    fn ok(&mut self, subject: impl ToString, text: impl Into<String>) {
+        self.add(Severity::Ok, subject, text);
+    }
+
+    fn note(&mut self, subject: impl ToString, text: impl Into<String>) {
+        self.add(Severity::Note, subject, text);
+    }
+
+    fn problem(&mut self, subject: impl ToString, text: impl Into<String>) {
+        self.add(Severity::Problem, subject, text);
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the configuration is wrong, or something else has problems; the report has said which.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let mut report = Report::default();
+    report.begin("configuration");
+    let config = match args.config.load() {
+        Ok(config) => config,
+        Err(failure) if args.json => {
+            for line in failure.message.lines() {
+                report.problem(args.config.config.display(), line);
+            }
+            print_json(&report, "configuration_wrong");
+            return Err(Failure::new(failure.code, ""));
+        }
+        Err(failure) => return Err(failure),
+    };
+    configuration(&config, &mut report);
+    strategies(&config, &mut report);
+    paths(&config, &mut report);
+    journal(&config, &mut report);
+    match &args.data {
+        Some(root) => data::check(&config, root, &mut report),
+        None => {
+            report.begin("data");
+            report.note("", "not checked: name a data directory with --data");
+        }
+    }
+    let is_fine = report.count(Severity::Problem) == 0;
+    if args.json {
+        print_json(&report, if is_fine { "fine" } else { "problems" });
+    } else {
+        print(&report);
+    }
+    // The report has said it all.
+    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+}
+
+fn configuration(config: &Config, report: &mut Report) {
+    let policy = &config.policy;
+    let venues: Vec<String> = policy.venues().iter().map(ToString::to_string).collect();
+    let mode = if config.bot.dry_run { "paper trading" } else { "live trading (dry_run is false)" };
+    report.ok(
+        config.path.display(),
+        format!(
+            "{mode}, {} on {}, parked in {}",
+            count(policy.assets.len(), "asset", "assets"),
+            venues.join(" and "),
+            policy.stablecoin
+        ),
+    );
+    let unused: Vec<String> = config
+        .venues
+        .keys()
+        .filter(|id| !policy.assets.iter().any(|asset| asset.venue == **id))
+        .map(ToString::to_string)
+        .collect();
+    for venue in unused {
+        report.note(venue, "in exchange_configurations, but no asset is traded there");
+    }
+}
+
+fn strategies(config: &Config, report: &mut Report) {
+    report.begin("strategies");
+    let (missing, there): (Vec<_>, Vec<_>) =
+        config.strategy_files.iter().partition(|file| file.is_missing);
+    let directory = config.paths.strategies_dir.display();
+    if !there.is_empty() {
+        report.ok(&directory, format!("{} read", count(there.len(), "file", "files")));
+    }
+    if !missing.is_empty() {
+        let tickers: Vec<String> = missing.iter().map(|file| file.ticker.to_string()).collect();
+        report.note(
+            &directory,
+            format!(
+                "no {} yet for {}: the defaults hold and are written by the first run",
+                if missing.len() == 1 { "file" } else { "files" },
+                tickers.join(", ")
+            ),
+        );
+    }
+}
+
+/// Whether the files of a run can be where the configuration wants them.
+fn paths(config: &Config, report: &mut Report) {
+    report.begin("paths");
+    let paths = &config.paths;
+    let files = [
+        ("global_status_file_path", Some(&paths.status_file)),
+        ("journal_path", Some(&paths.journal)),
+        ("portfolio_export_path", paths.portfolio_export.as_ref()),
+    ];
+    let directories = [
+        ("portfolio_strategies_dir", Some(&paths.strategies_dir)),
+        ("log_dir", Some(&paths.log_dir)),
+        ("ohlcv_export_dir", paths.ohlcv_export_dir.as_ref()),
+    ];
+    let before = report.count(Severity::Problem);
+    for (key, path) in files.into_iter().filter_map(|(key, path)| Some((key, path?))) {
+        if path.is_dir() {
+            let text = format!("{} is a directory; expected a file or none", path.display());
+            report.problem(key, text);
+        } else if let Some(text) = obstacle(path.parent().unwrap_or(path)) {
+            report.problem(key, format!("{} cannot be written: {text}", path.display()));
+        }
+    }
+    for (key, path) in directories.into_iter().filter_map(|(key, path)| Some((key, path?))) {
+        if let Some(text) = obstacle(path) {
+            report.problem(key, format!("{} cannot be used: {text}", path.display()));
+        }
+    }
+    if paths.status_file.is_file()
+        && let Err(error) = crate::status::import(&paths.status_file, &config.policy)
+    {
+        report.problem("global_status_file_path", crate::commands::data::said(&error));
+    }
+    if report.count(Severity::Problem) == before {
+        report.ok("", "every directory is there or can be made");
+    }
+}
+
+/// What keeps `directory` from being made or written, seen from the part of it that exists.
+fn obstacle(directory: &Path) -> Option<String> {
+    let existing =
+        directory.ancestors().find_map(|part| Some((part, std::fs::metadata(part).ok()?)));
+    let (part, metadata) = existing?;
+    let shown = part.display();
+    if !metadata.is_dir() {
+        Some(format!("{shown} is no directory; set another path, or move that file away"))
+    } else if metadata.permissions().readonly() {
+        Some(format!("{shown} is read-only; allow writing, or set another path"))
+    } else {
+        None
+    }
+}
+
+fn journal(config: &Config, report: &mut Report) {
+    report.begin("journal");
+    let path = &config.paths.journal;
+    if !path.exists() {
+        report.ok(path.display(), "none yet; the first run makes it");
+        return;
+    }
+    let read = Reader::open(path).and_then(|reader| {
+        let last = reader.verify()?;
+        let state = reader.state()?;
+        Ok((last, state.is_some(), reader.mode()?))
+    });
+    match read {
+        Ok((0, ..)) => report.ok(path.display(), "no finished cycle yet"),
+        Ok((last, true, mode)) => {
+            let text = format!("{mode}: every digest is right up to cycle {last}");
+            report.ok(path.display(), text);
+        }
+        Ok((last, false, _)) => report.problem(
+            path.display(),
+            format!("holds cycles up to {last} and no state; restore it from a backup, or move it away to start anew"),
+        ),
+        Err(error) => report.problem(path.display(), crate::commands::data::said(&error)),
+    }
+}
+
+fn print(report: &Report) {
+    let mut area = "";
+    for finding in &report.findings {
+        if finding.area != area {
+            output::line(format!("{}{}", if area.is_empty() { "" } else { "\n" }, finding.area));
+            area = finding.area;
+        }
+        let mark = match finding.severity {
+            Severity::Ok => "ok     ",
+            Severity::Note => "note   ",
+            Severity::Problem => "PROBLEM",
+        };
+        // Errors of files begin with the name of the file themselves.
+        let is_said = finding.subject.is_empty() || finding.text.starts_with(&finding.subject);
+        let text = if is_said {
+            finding.text.clone()
+        } else {
+            format!("{}: {}", finding.subject, finding.text)
+        };
+        output::line(format!("  {mark}  {text}"));
+    }
+    let notes = count(report.count(Severity::Note), "note", "notes");
+    output::line(match report.count(Severity::Problem) {
+        0 => format!("\nFine: no problems, {notes}."),
+        problems => format!(
+            "\n{} to mend, {notes}. Nothing was changed.",
+            count(problems, "problem", "problems")
+        ),
+    });
+}
+
+fn print_json(report: &Report, verdict: &str) {
+    output::json(&json!({
+        "verdict": verdict,
+        "problems": report.count(Severity::Problem),
+        "notes": report.count(Severity::Note),
+        "findings": report.findings,
+    }));
+}

@@ -1,0 +1,11 @@
+//! One file per subcommand.
+
+pub mod check;
+pub mod config;
+pub mod data;
+pub mod demo;
+pub mod plan;
+pub mod status;
+pub mod trade;
+pub mod trades;
+pub mod why;

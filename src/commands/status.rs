@@ -1,0 +1,109 @@
+//! `keel status`: what is held, and what it should be.
+
+use crate::cli::ConfigArg;
+use crate::exit::{Code, Failure};
+use crate::journal::Reader;
+use crate::output;
+use crate::status::to_json;
+use keel_core::policy::Policy;
+use keel_core::state::State;
+use keel_core::time::Timestamp;
+use serde_json::{Value, json};
+
+/// Shows holdings, targets and signals after the last cycle.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no journal, or it cannot be read.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    let reader = Reader::open(&config.paths.journal)?;
+    let no_cycle = || {
+        Failure::new(
+            Code::BadState,
+            format!("{}: no cycle has finished yet", config.paths.journal.display()),
+        )
+    };
+    let state = reader.state()?.ok_or_else(no_cycle)?;
+    let cycle = reader.cycle(Some(state.cycle))?.ok_or_else(no_cycle)?;
+    let assets = to_json(&config.policy, &state);
+    if args.json {
+        output::json(&json!({
+            "mode": reader.mode()?,
+            "cycle": cycle,
+            "at": Timestamp::from_ms(cycle.at_ms).to_string(),
+            "total": keel_core::snapshot::number(state.total().get()),
+            "stablecoin": config.policy.stablecoin,
+            "assets": assets,
+        }));
+        return Ok(());
+    }
+    output::line(format!(
+        "Cycle {} at {} ({}), worth {} {}\n",
+        cycle.cycle,
+        Timestamp::from_ms(cycle.at_ms),
+        reader.mode()?,
+        output::decimal(state.total().get(), 2),
+        config.policy.stablecoin
+    ));
+    output::line(holdings(&config.policy, &state, &assets));
+    for note in &cycle.notes {
+        output::line(format!("note: {note}"));
+    }
+    Ok(())
+}
+
+fn holdings(policy: &Policy, state: &State, assets: &Value) -> String {
+    let total = state.total().to_f64();
+    let rows = assets
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(ticker, asset)| {
+            let text = |key: &str| {
+                asset[key].as_str().map_or_else(|| asset[key].to_string(), str::to_owned)
+            };
+            let venue = policy
+                .assets
+                .iter()
+                .find(|asset| asset.ticker.as_str() == ticker)
+                .map_or_else(|| "all".to_owned(), |asset| asset.venue.to_string());
+            let is_stablecoin = ticker == policy.stablecoin.as_str();
+            let value = asset["value_in_stable"].as_f64().unwrap_or(0.0);
+            let share = if total > 0.0 { value / total * 100.0 } else { 0.0 };
+            let signal = |key: &str| match asset[key].as_i64() {
+                _ if is_stablecoin => String::new(),
+                Some(1) => "buy".to_owned(),
+                Some(-1) => "sell".to_owned(),
+                _ => "none".to_owned(),
+            };
+            vec![
+                ticker.clone(),
+                venue,
+                signal("position_signal_prev_1"),
+                signal("trend_signal_prev_1"),
+                if asset["price"].is_null() {
+                    "unknown".to_owned()
+                } else {
+                    output::price(&text("price"))
+                },
+                output::price(&text("free")),
+                output::money(&text("value_in_stable"), 2),
+                format!("{share:.1} %"),
+                format!("{:.1} %", asset["ratio"].as_f64().unwrap_or(0.0) * 100.0),
+            ]
+        })
+        .collect();
+    let header =
+        ["asset", "exchange", "position", "trend", "price", "free", "value", "weight", "target"];
+    output::table(&header, 4, rows)
+}

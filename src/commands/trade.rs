@@ -1,0 +1,93 @@
+//! `keel trade`: the daemon's loop.
+
+use crate::cli::ConfigArg;
+use crate::exit::{Code, Failure};
+use crate::journal::Mode;
+use crate::output;
+use crate::replay;
+use crate::report;
+use crate::simulation::{self, Ended, Simulation};
+use keel_core::time::{Timeframe, Timestamp};
+use std::path::PathBuf;
+
+/// Runs rebalancing cycles over recorded candles, with a paper account. Stop it with Ctrl-C; the same
+/// command continues where it was.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  keel trade --replay data --from 2021-01-01 --to 2024-08-31 -c portfolio/configs/replay.example.json
+
+The replay writes to the paths of its configuration: give it paths of its own. `--to` without a
+time of day includes the whole day.")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// A directory with recorded candles and caps (see docs/data.md).
+    #[arg(long, value_name = "DIR", required = true)]
+    replay: PathBuf,
+    /// First moment, UTC: 2021-01-01 or 2021-01-01T12:00Z. Default: the first recorded candle.
+    #[arg(long, value_name = "DATE")]
+    from: Option<Timestamp>,
+    /// Last moment, UTC. Default: the last recorded candle.
+    #[arg(long, value_name = "DATE")]
+    to: Option<String>,
+}
+
+/// A day without a time means its end, so that `--to 2024-08-31` includes that day.
+fn end_of(text: &str) -> Result<Timestamp, Failure> {
+    let moment: Timestamp =
+        text.parse().map_err(|error| Failure::new(Code::BadInput, format!("--to: {error}")))?;
+    let is_day = !text.contains(['T', ' ']);
+    Ok(if is_day { moment.plus_ms(Timeframe::D1.ms()) } else { moment })
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When configuration, data or journal cannot be used.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let config = args.config.load()?;
+    let to = args.to.as_deref().map(end_of).transpose()?;
+    output::remark(format!("loading candles and caps from {}", args.replay.display()));
+    let recording = replay::load(&config, &args.replay)?;
+    for note in &recording.notes {
+        output::remark(format!("note: {note}"));
+    }
+    let Some((first, last)) = recording.tape.range() else {
+        return Err(Failure::new(Code::BadData, "the data directory holds no candles"));
+    };
+    let (from, to) = (args.from.unwrap_or(first).max(first), to.unwrap_or(last).min(last));
+    if from >= to {
+        return Err(Failure::new(
+            Code::BadInput,
+            format!(
+                "nothing to replay from {} to {}; the candles reach from {first} to {last}",
+                args.from.map_or_else(|| "the start".to_owned(), |from| from.to_string()),
+                args.to.as_deref().unwrap_or("the end"),
+            ),
+        ));
+    }
+    let step = replay::step(&config.policy.assets);
+    let moments: Vec<Timestamp> = replay::moments(from, to, step).collect();
+    let simulation = Simulation {
+        config: &config,
+        tape: &recording.tape,
+        moments: &moments,
+        mode: Mode::Replay(format!("{} from {from}", recording.fingerprint)),
+        deployment: format!("replay-{}", recording.fingerprint),
+    };
+    match simulation::run(&simulation)? {
+        Ended::Complete => {}
+        Ended::Interrupted => {
+            return Err(Failure::new(
+                Code::Interrupted,
+                "stopped between two cycles; the same command continues from here",
+            ));
+        }
+    }
+    report::print(&config, &recording.tape)?;
+    output::line(format!(
+        "\nNext: `keel why BTC -c {0}` explains the last decision, `keel trades -c {0}` lists the orders.",
+        args.config.config.display()
+    ));
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The journal: one SQLite file that holds every intent, outcome and decision, chained by digests.
+//!
+//! A cycle's rows are covered by a digest that also covers the cycle before, so that a changed,
+//! missing or foreign row is found when the journal is opened.
+
+mod chain;
+mod open;
+mod read;
+mod write;
+
+pub use open::{JournalError, Mode, NewJournal};
+pub use read::{CycleRow, DecisionRow, Reader, TradeRow};
+
+use keel_core::state::State;
+use rusqlite::Connection;
+use std::fs::File;
+use std::path::PathBuf;
+
+/// When what is written becomes durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Every write at once: the outside world acts on it.
+    EachWrite,
+    /// This many cycles together, with the paper account they changed: a crash goes back to the last
+    /// group, and the tape is played again from there.
+    Groups {
+        /// Cycles in a group.
+        cycles: u32,
+    },
+}
+
+/// An open journal. The only writer of its file.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    connection: Connection,
+    durability: Durability,
+    chain: chain::Chain,
+    last_cycle: u64,
+    cycles_in_group: u32,
+    in_transaction: bool,
+    /// Held for as long as the journal is open; released by the system when the process ends.
+    _lock: File,
+}
+
+/// What a journal says about where it stands.
+#[derive(Clone, Debug)]
+pub struct Resumed {
+    /// The state after the last committed cycle, with the unresolved orders.
+    pub state: State,
+    /// The broker's checkpoint.
+    pub broker: Option<String>,
+}

@@ -1,0 +1,413 @@
+//! Opening a journal: everything that could be wrong is found before anything is written.
+
+use super::chain::{Chain, hex, of_text};
+use super::{Durability, Journal, Resumed};
+use keel_core::order::{ClientOrderId, Intent, PlannedOrder};
+use keel_core::state::State;
+use keel_core::time::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// "KEEL" in ASCII: tells our files from other programs' SQLite files.
+const APPLICATION_ID: i64 = 0x4B45_454C;
+/// Version of the tables.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE cycles (
+    cycle INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, cause TEXT NOT NULL,
+    total_before TEXT NOT NULL, total_after TEXT NOT NULL, stablecoin_after TEXT NOT NULL,
+    notes TEXT NOT NULL, digest BLOB NOT NULL);
+CREATE TABLE decisions (
+    cycle INTEGER NOT NULL, place INTEGER NOT NULL, ticker TEXT NOT NULL, venue TEXT NOT NULL,
+    price TEXT NOT NULL, free TEXT NOT NULL, value TEXT NOT NULL, market_cap TEXT NOT NULL,
+    position INTEGER NOT NULL, trend INTEGER NOT NULL, dominance TEXT NOT NULL,
+    ratio TEXT NOT NULL, target TEXT NOT NULL, change TEXT NOT NULL, flags TEXT NOT NULL,
+    action TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL,
+    PRIMARY KEY (cycle, place)) WITHOUT ROWID;
+CREATE TABLE intents (
+    id TEXT PRIMARY KEY, cycle INTEGER NOT NULL, leg INTEGER NOT NULL, kind TEXT NOT NULL,
+    venue TEXT NOT NULL, symbol TEXT NOT NULL, side TEXT NOT NULL, amount TEXT NOT NULL,
+    value TEXT NOT NULL, reference_price TEXT NOT NULL, created_at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX intents_by_cycle ON intents (cycle, leg);
+CREATE TABLE outcomes (
+    place INTEGER PRIMARY KEY, id TEXT NOT NULL, cycle INTEGER NOT NULL, outcome TEXT NOT NULL,
+    detail TEXT NOT NULL, at_ms INTEGER NOT NULL);
+CREATE INDEX outcomes_by_id ON outcomes (id);
+CREATE INDEX outcomes_by_cycle ON outcomes (cycle);
+CREATE TABLE fills (
+    place INTEGER PRIMARY KEY, venue TEXT NOT NULL, trade_id TEXT NOT NULL, id TEXT NOT NULL, cycle INTEGER NOT NULL,
+    price TEXT NOT NULL, amount TEXT NOT NULL, cost TEXT NOT NULL, fee_asset TEXT NOT NULL,
+    fee_amount TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE (venue, trade_id));
+CREATE INDEX fills_by_id ON fills (id);
+CREATE INDEX fills_by_cycle ON fills (cycle);
+CREATE TABLE state (
+    slot INTEGER PRIMARY KEY CHECK (slot = 1), cycle INTEGER NOT NULL, state TEXT NOT NULL,
+    broker TEXT NOT NULL, digest BLOB NOT NULL);
+";
+
+/// What kind of run a journal belongs to. One kind is never continued as another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Recorded candles; the text names the tape, so that another tape is refused.
+    Replay(String),
+    /// The generated market.
+    Demo(String),
+}
+
+impl Mode {
+    fn text(&self) -> String {
+        match self {
+            Self::Replay(tape) => format!("replay of {tape}"),
+            Self::Demo(seed) => format!("demo of {seed}"),
+        }
+    }
+}
+
+/// What a new journal is made with.
+#[derive(Clone, Debug)]
+pub struct NewJournal {
+    /// What kind of run it is.
+    pub mode: Mode,
+    /// Names the installation in every order's id.
+    pub deployment: String,
+}
+
+/// Why a journal cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// There is none where it was expected.
+    #[error("{0}: no journal yet; run `keel trade` (or `keel demo`) with this configuration first")]
+    Absent(PathBuf),
+    /// Another process uses it.
+    #[error(
+        "{0} is used by another keel process; expected to be its only user: stop the other one, or give this run its own paths in the configuration"
+    )]
+    InUse(PathBuf),
+    /// Not ours.
+    #[error(
+        "{path} is not a journal of Keel ({seen}); expected one or no file: move it away, or set paths.journal_path"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        seen: String,
+    },
+    /// Made by a newer version.
+    #[error("{path} has schema {seen}, this keel knows up to {SCHEMA_VERSION}: use a newer keel")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        seen: i64,
+    },
+    /// Damaged.
+    #[error(
+        "{path} is damaged: {seen}; nothing was changed: restore it from a backup, or move it away to start anew"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        seen: String,
+    },
+    /// Another kind of run.
+    #[error(
+        "{path} belongs to a {seen}, this is a {expected}: move it away, or give this run its own paths in the configuration"
+    )]
+    OtherMode {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        seen: String,
+        /// What was wanted.
+        expected: String,
+    },
+    /// The system refused.
+    #[error(
+        "{path} cannot be used ({source}); expected a writable file in a writable directory with free space"
+    )]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// SQLite refused.
+    #[error(
+        "{path} cannot be used ({source}); expected a writable file in a writable directory with free space"
+    )]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        source: rusqlite::Error,
+    },
+}
+
+impl Journal {
+    /// Opens the journal at `path` for writing, or makes a new one. Returns where it stands, if it
+    /// holds a finished cycle.
+    ///
+    /// # Errors
+    /// Whatever makes the file unusable; the file is unchanged then.
+    pub fn open(
+        path: &Path,
+        new: &NewJournal,
+        durability: Durability,
+    ) -> Result<(Self, Option<Resumed>), JournalError> {
+        let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            std::fs::create_dir_all(parent).map_err(io)?;
+        }
+        let lock = lock(path)?;
+        let exists = path.exists();
+        if exists {
+            check_file(path)?;
+        }
+        let connection = Connection::open(path).map_err(sqlite)?;
+        if exists {
+            check_identity(&connection, path)?;
+            check_mode(&connection, path, new)?;
+        }
+        if !exists {
+            create(&connection, new).map_err(sqlite)?;
+        }
+        // Nothing is written, not even a setting, before every row was checked.
+        let (chain, last_cycle, resumed) = verify(&connection, path)?;
+        let synchronous = match durability {
+            Durability::EachWrite => "FULL",
+            // The paper account and the journal are one file: a lost group is played again.
+            Durability::Groups { .. } => "OFF",
+        };
+        connection
+            .execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};"
+            ))
+            .map_err(sqlite)?;
+        let journal = Self {
+            path: path.to_owned(),
+            connection,
+            durability,
+            chain,
+            last_cycle,
+            cycles_in_group: 0,
+            in_transaction: false,
+            _lock: lock,
+        };
+        Ok((journal, resumed))
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Digest of everything up to the last finished cycle, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        hex(self.chain.last())
+    }
+}
+
+impl Drop for Journal {
+    /// Folds the write-ahead log into the file, so that a stopped keel leaves one file. What fails
+    /// here is only tidiness: everything committed is safe in either form.
+    fn drop(&mut self) {
+        if !self.in_transaction {
+            let _ = self.connection.execute_batch("PRAGMA journal_mode = DELETE");
+        }
+    }
+}
+
+/// Opens a journal for reading; it may be in use by a running keel.
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, JournalError> {
+    if !path.exists() {
+        return Err(JournalError::Absent(path.to_owned()));
+    }
+    check_file(path)?;
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })?;
+    check_identity(&connection, path)?;
+    Ok(connection)
+}
+
+fn lock(path: &Path) -> Result<File, JournalError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let io = |source| JournalError::Io { path: lock_path.clone(), source };
+    let file =
+        OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// SQLite takes an empty file for a new database; for us it is a journal that was cut to nothing.
+fn check_file(path: &Path) -> Result<(), JournalError> {
+    let metadata = std::fs::metadata(path)
+        .map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+    if !metadata.is_file() {
+        return Err(JournalError::Foreign { path: path.to_owned(), seen: "not a file".to_owned() });
+    }
+    if metadata.len() == 0 {
+        return Err(JournalError::Damaged {
+            path: path.to_owned(),
+            seen: "it is empty".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn check_identity(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
+    let unreadable = |error: rusqlite::Error| {
+        let (path, seen) = (path.to_owned(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Foreign { path, seen },
+            _ => JournalError::Damaged { path, seen },
+        }
+    };
+    let application = pragma("application_id").map_err(unreadable)?;
+    if application != APPLICATION_ID {
+        let seen = "a database of another program".to_owned();
+        return Err(JournalError::Foreign { path: path.to_owned(), seen });
+    }
+    let version = pragma("user_version").map_err(unreadable)?;
+    if version > SCHEMA_VERSION {
+        return Err(JournalError::Newer { path: path.to_owned(), seen: version });
+    }
+    Ok(())
+}
+
+fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<(), JournalError> {
+    let damaged = |error: rusqlite::Error| JournalError::Damaged {
+        path: path.to_owned(),
+        seen: error.to_string(),
+    };
+    let meta = |key: &str| {
+        connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+                row.get::<_, String>(0)
+            })
+            .map_err(damaged)
+    };
+    let (seen, expected) = (meta("mode")?, new.mode.text());
+    if seen == expected {
+        Ok(())
+    } else {
+        Err(JournalError::OtherMode { path: path.to_owned(), seen, expected })
+    }
+}
+
+fn create(connection: &Connection, new: &NewJournal) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN")?;
+    connection.execute_batch(SCHEMA)?;
+    for (key, value) in [("mode", new.mode.text()), ("deployment", new.deployment.clone())] {
+        connection.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
+    }
+    connection.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+    ))
+}
+
+/// Walks through every row and the state, and compares the digests.
+fn verify(
+    connection: &Connection,
+    path: &Path,
+) -> Result<(Chain, u64, Option<Resumed>), JournalError> {
+    let damaged = |seen: String| JournalError::Damaged { path: path.to_owned(), seen };
+    let unreadable = |error: rusqlite::Error| damaged(error.to_string());
+    let check: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(unreadable)?;
+    if check != "ok" {
+        return Err(damaged(check));
+    }
+    let (chain, last_cycle) =
+        super::read::walk(connection).map_err(unreadable)?.map_err(damaged)?;
+    let row: Option<(u64, String, String, Vec<u8>)> = connection
+        .query_row("SELECT cycle, state, broker, digest FROM state", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()
+        .map_err(unreadable)?;
+    let Some((cycle, state, broker, digest)) = row else {
+        return match last_cycle {
+            0 => Ok((chain, 0, None)),
+            n => Err(damaged(format!("it holds {n} cycles and no state"))),
+        };
+    };
+    if digest != of_text(&[&state, &broker]) {
+        return Err(damaged("the state does not match its digest".to_owned()));
+    }
+    if cycle != last_cycle {
+        return Err(damaged(format!("the state is of cycle {cycle}, the last is {last_cycle}")));
+    }
+    let mut state: State =
+        serde_json::from_str(&state).map_err(|error| damaged(format!("the state: {error}")))?;
+    state.unresolved = unresolved(connection).map_err(unreadable)?.map_err(damaged)?;
+    let broker = Some(broker).filter(|text| !text.is_empty());
+    // Intents of a cycle that never ended keep their names; the next cycle takes a new number.
+    let latest = state.unresolved.iter().map(|intent| intent.cycle).max().unwrap_or(0);
+    state.cycle = state.cycle.max(latest);
+    Ok((chain, last_cycle, Some(Resumed { state, broker })))
+}
+
+/// Intents whose last outcome is missing or unknown.
+fn unresolved(connection: &Connection) -> rusqlite::Result<Result<Vec<Intent>, String>> {
+    let mut statement = connection.prepare(
+        "SELECT id, cycle, leg, kind, venue, symbol, side, amount, value, reference_price, created_at_ms
+         FROM intents WHERE COALESCE((SELECT outcome FROM outcomes WHERE outcomes.id = intents.id
+         ORDER BY place DESC LIMIT 1), 'unknown') = 'unknown' ORDER BY cycle, leg",
+    )?;
+    let rows = statement.query_map(params![], |row| {
+        let text = |column: usize| row.get::<_, String>(column);
+        Ok((
+            [text(0)?, text(3)?, text(4)?, text(5)?, text(6)?, text(7)?, text(8)?, text(9)?],
+            row.get::<_, u64>(1)?,
+            row.get::<_, u32>(2)?,
+            row.get::<_, i64>(10)?,
+        ))
+    })?;
+    let mut intents = Vec::new();
+    for row in rows {
+        let (text, cycle, leg, created_at_ms) = row?;
+        let json = serde_json::json!({ "id": text[0], "kind": text[1], "side": text[4] });
+        let parse = || -> Result<Intent, String> {
+            let bad = |what: &str| format!("intent {}: {what}", text[0]);
+            let decimal = |value: &str| value.parse().map_err(|_| bad("not a number"));
+            let id: ClientOrderId =
+                serde_json::from_value(json["id"].clone()).map_err(|_| bad("no id"))?;
+            Ok(Intent {
+                id,
+                cycle,
+                leg,
+                order: PlannedOrder {
+                    kind: serde_json::from_value(json["kind"].clone()).map_err(|_| bad("kind"))?,
+                    venue: text[2].parse().map_err(|_| bad("venue"))?,
+                    symbol: text[3].parse().map_err(|_| bad("symbol"))?,
+                    side: serde_json::from_value(json["side"].clone()).map_err(|_| bad("side"))?,
+                    amount: keel_core::amount::Qty::new(decimal(&text[5])?),
+                    value: keel_core::amount::Money::new(decimal(&text[6])?),
+                },
+                reference_price: keel_core::amount::Price::new(decimal(&text[7])?),
+                created_at: Timestamp::from_ms(created_at_ms),
+            })
+        };
+        match parse() {
+            Ok(intent) => intents.push(intent),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(intents))
+}

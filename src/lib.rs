@@ -1,0 +1,12 @@
+//! The edges of Keel: files, terminal, clock and journal around the pure core.
+
+pub mod cli;
+pub mod commands;
+pub mod daemon;
+pub mod exit;
+pub mod journal;
+pub mod output;
+pub mod replay;
+pub mod report;
+pub mod simulation;
+pub mod status;

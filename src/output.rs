@@ -1,0 +1,103 @@
+//! The terminal: what goes to standard output, and how a closed pipe ends it.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints one line. A reader that went away (`keel trades | head`) ends the program quietly.
+pub fn line(text: impl Display) {
+    let mut out = io::stdout().lock();
+    if let Err(error) = writeln!(out, "{text}")
+        && error.kind() == io::ErrorKind::BrokenPipe
+    {
+        std::process::exit(0);
+    }
+}
+
+/// Prints a value as indented JSON.
+pub fn json(value: &serde_json::Value) {
+    // Pretty-printing a value cannot fail: its keys are strings.
+    line(serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Prints a remark for the person at the terminal, apart from the answer on standard output.
+pub fn remark(text: impl Display) {
+    // Nothing can be done about a standard error that is closed.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Whether somebody is watching, so that a progress bar makes sense.
+#[must_use]
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// A table with the first `left` columns aligned to the left and the others to the right.
+#[must_use]
+pub fn table(header: &[&str], left: usize, rows: Vec<Vec<String>>) -> String {
+    use comfy_table::{CellAlignment, Table, presets};
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    for row in rows {
+        table.add_row(row);
+    }
+    for (i, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if i == 0 { 0 } else { 2 }, 0));
+        if i >= left {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// A decimal in text with thousands separated by commas and `places` decimals, for people.
+#[must_use]
+pub fn money(text: &str, places: u32) -> String {
+    text.parse::<rust_decimal::Decimal>()
+        .map_or_else(|_| text.to_owned(), |value| decimal(value, places))
+}
+
+/// The same for a decimal.
+#[must_use]
+pub fn decimal(value: rust_decimal::Decimal, places: u32) -> String {
+    let rounded = format!("{:.*}", places as usize, value.round_dp(places));
+    let (sign, digits) =
+        rounded.strip_prefix('-').map_or(("", rounded.as_str()), |rest| ("-", rest));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut grouped = String::new();
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if fraction.is_empty() {
+        format!("{sign}{grouped}")
+    } else {
+        format!("{sign}{grouped}.{fraction}")
+    }
+}
+
+/// A price with five significant digits or two decimals, whichever shows more.
+#[must_use]
+pub fn price(text: &str) -> String {
+    let Ok(value) = text.parse::<rust_decimal::Decimal>() else { return text.to_owned() };
+    if value.abs() >= rust_decimal::Decimal::ONE_THOUSAND {
+        decimal(value, 2)
+    } else {
+        value.round_sf(5).unwrap_or(value).normalize().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_grouped() {
+        assert_eq!(money("1234567.891", 2), "1,234,567.89");
+        assert_eq!(money("-999.5", 0), "-1,000");
+        assert_eq!(money("12", 2), "12.00");
+        assert_eq!(price("0.000012345678"), "0.000012346");
+        assert_eq!(price("65000.5"), "65,000.50");
+    }
+}

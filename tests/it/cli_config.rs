@@ -1,0 +1,314 @@
+//! `keel config`, `keel check` and the page that describes the command line.
+
+use crate::keel::{files, keel};
+use keel_core::amount::Qty;
+use keel_core::candle::Candle;
+use keel_core::market::MarketRules;
+use keel_core::time::{Timeframe, Timestamp};
+use keel_data::CapPoint;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn place() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A small paper portfolio in `place`, with paths of its own.
+fn configuration(place: &Path) {
+    let asset = |ticker: &str, id: &str| {
+        format!(
+            r#"{{ "ticker": "{ticker}", "level": 1, "exchange": "binance", "coingecko_id": "{id}",
+                "position_interval": 3600, "trend_interval": 14400,
+                "strategy_file": "{ticker}.json", "strategy_name": "keltner_channel" }}"#
+        )
+    };
+    let text = format!(
+        r#"{{ "bot_settings": {{ "dry_run": true }},
+  "paths": {{ "portfolio_strategies_dir": "out/strategies", "global_status_file_path": "out/status.json" }},
+  "exchange_configurations": {{ "binance": {{}} }},
+  "portfolio_assets": [
+    {{ "ticker": "USDT", "level": 0, "strategy_file": "USDT.json", "strategy_name": "keltner_channel" }},
+    {}, {} ] }}"#,
+        asset("BTC", "bitcoin"),
+        asset("ETH", "ethereum")
+    );
+    std::fs::write(place.join("my.json"), text).unwrap();
+}
+
+/// Hourly candles, caps and rules of both assets in `place/data`.
+fn data(place: &Path) {
+    let root = place.join("data");
+    let start: Timestamp = "2021-01-01".parse().unwrap();
+    let candle = |hour: i64| {
+        let price = 100.0 + (hour % 11) as f64;
+        Candle {
+            open_time_ms: start.plus_ms(hour * Timeframe::H1.ms()).ms(),
+            open: price,
+            high: price + 2.0,
+            low: price - 2.0,
+            close: price + 1.0,
+            volume: 500.0,
+        }
+    };
+    let candles: Vec<Candle> = (0..240).map(candle).collect();
+    let caps: Vec<CapPoint> = (0..10)
+        .map(|day| CapPoint { as_of: start.plus_ms(day * Timeframe::D1.ms()), cap_usd: 1e9 })
+        .collect();
+    for asset in ["BTC", "ETH"] {
+        let candle_file = root.join(format!("ohlcv/binance/{asset}-USDT/1h.parquet"));
+        let cap_file = root.join(format!("marketcap/{asset}.csv.gz"));
+        for file in [&candle_file, &cap_file] {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        }
+        keel_data::write_parquet(&candle_file, &candles).unwrap();
+        keel_data::write_caps(&cap_file, &caps).unwrap();
+    }
+    let rules: Vec<MarketRules> = ["BTC/USDT", "ETH/USDT"]
+        .map(|symbol| MarketRules {
+            amount_step: Qty::new("0.0001".parse().unwrap()),
+            ..MarketRules::unlimited(symbol.parse().unwrap())
+        })
+        .to_vec();
+    std::fs::create_dir_all(root.join("markets")).unwrap();
+    keel_data::write_markets(&root.join("markets/binance.json"), &rules).unwrap();
+}
+
+const CHECK: [&str; 3] = ["check", "-c", "my.json"];
+const CHECK_DATA: [&str; 5] = ["check", "-c", "my.json", "--data", "data"];
+
+/// What a check with data says about a place in which one thing was changed.
+#[track_caller]
+fn spoiled(change: impl FnOnce(&Path), code: i32, words: &[&str]) {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    change(place.path());
+    let before = files(place.path());
+    keel(place.path(), &CHECK_DATA).expect(code, words);
+    assert_eq!(files(place.path()), before, "a check writes nothing");
+}
+
+#[test]
+fn the_schema_names_every_section() {
+    let run = keel(Path::new("."), &["config", "schema"]);
+    assert_eq!(run.code, 0);
+    let schema = run.json();
+    for section in keel_config::SECTIONS {
+        assert!(schema["properties"][section.key].is_object(), "{}", section.key);
+    }
+}
+
+#[test]
+fn a_new_configuration_is_fine_and_never_overwrites() {
+    let place = place();
+    keel(place.path(), &["config", "new", "sub/my.json"]).expect(0, &["sub/my.json", "Next"]);
+    keel(place.path(), &["check", "-c", "sub/my.json"]).expect(0, &["Fine"]);
+    std::fs::write(place.path().join("sub/my.json"), "mine").unwrap();
+    keel(place.path(), &["config", "new", "sub/my.json"]).expect(2, &["exists", "new path"]);
+    let unwritable = "sub/my.json/other.json";
+    keel(place.path(), &["config", "new", unwritable]).expect(6, &[unwritable, "writable"]);
+    assert_eq!(files(place.path()).len(), 1);
+    assert_eq!(std::fs::read(place.path().join("sub/my.json")).unwrap(), b"mine");
+    // Without a path it goes where every other command looks.
+    keel(place.path(), &["config", "new"]).expect(0, &[]);
+    keel(place.path(), &["config", "show"]).expect(0, &["portfolio_config.json"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn show_has_the_defaults_and_no_secret() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = place();
+    configuration(place.path());
+    let file = place.path().join("my.json");
+    let text = std::fs::read_to_string(&file).unwrap().replace(
+        r#""exchange_configurations": { "binance": {} }"#,
+        r#""exchange_configurations": { "binance": { "credentials_key": "main" } },
+           "exchanges_credentials": { "main": { "apiKey": "canary-key", "secret": "${SOME_SECRET}" } }"#,
+    );
+    std::fs::write(&file, text).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = keel(place.path(), &["config", "show", "-c", "my.json"]);
+    shown.expect(0, &["min_order_value_usd", "15", "${SOME_SECRET}", "[redacted]"]);
+    let json = keel(place.path(), &["config", "show", "-c", "my.json", "--json"]);
+    assert_eq!(json.json()["bot_settings"]["min_order_value_usd"].as_f64(), Some(15.0));
+    for run in [shown, json] {
+        assert!(!format!("{run:?}").contains("canary"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_names_every_mistake() {
+    let place = place();
+    configuration(place.path());
+    let file = place.path().join("my.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("dry_run", "dry_rum").replace("14400", "14401")).unwrap();
+    for args in [&["config", "show", "-c", "my.json"][..], &CHECK] {
+        let words =
+            ["my.json:1:", "did you mean dry_run?", "trend_interval", "portfolio_assets[2]"];
+        keel(place.path(), args).expect(2, &words);
+    }
+    let run = keel(place.path(), &["check", "-c", "my.json", "--json"]);
+    assert_eq!((run.code, run.err.as_str()), (2, ""));
+    assert_eq!(run.json()["verdict"], "configuration_wrong");
+    assert_eq!(run.json()["problems"], 3);
+    keel(place.path(), &["check", "-c", "absent.json"]).expect(2, &["keel config new absent.json"]);
+}
+
+#[test]
+fn a_complete_place_is_fine_and_a_replay_agrees() {
+    spoiled(|_| {}, 0, &["Fine: no problems", "1h from 2021-01-01", "4h", "made from 1h candles"]);
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    let report = keel(place.path(), &[&CHECK_DATA[..], &["--json"]].concat()).json();
+    assert_eq!((&report["verdict"], &report["problems"]), (&"fine".into(), &0.into()));
+    keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"]).expect(0, &[]);
+    keel(place.path(), &CHECK).expect(0, &["every digest is right up to cycle", "3 files read"]);
+}
+
+#[test]
+fn what_a_replay_would_miss_is_told() {
+    let remove = |name: &'static str| {
+        move |place: &Path| {
+            let path = place.join("data").join(name);
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap();
+            } else {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    let eth = "ohlcv/binance/ETH-USDT";
+    spoiled(remove(eth), 7, &["no 1h candles of ETH/USDT at binance", "not be traded"]);
+    spoiled(remove("marketcap/ETH.csv.gz"), 7, &["ETH", "no file of capitalisations"]);
+    spoiled(remove("markets"), 0, &["binance", "no recorded market rules"]);
+    spoiled(remove(""), 7, &["no directory of that name", "docs/data.md"]);
+    let write = |name: &'static str, text: &'static str| {
+        move |place: &Path| {
+            let _ = std::fs::remove_file(place.join("data/marketcap/ETH.csv.gz"));
+            std::fs::write(place.join("data").join(name), text).unwrap();
+        }
+    };
+    let caps = "marketcap/ETH.csv";
+    let head = "date,cap_usd\n2021-01-03,5\n";
+    spoiled(write(caps, head), 0, &["carried forward since 2021-01-03", "none before 2021-01-03"]);
+    let bad = "date,cap_usd\n2021-01-03,5\n2021-01-04,NaN\n";
+    spoiled(write(caps, bad), 7, &["ETH.csv row 2", "NaN", "above zero"]);
+    spoiled(write("ohlcv/binance/ETH-USDT/4h.parquet", "foreign"), 7, &["4h.parquet", "Parquet"]);
+    spoiled(write("markets/binance.json", "[1]"), 7, &["binance.json", "list of markets"]);
+    let one = r#"[{"symbol": "BTC/USDT", "amount_step": 1, "min_amount": 1, "min_cost": 1, "active": false}]"#;
+    spoiled(
+        write("markets/binance.json", one),
+        7,
+        &["1 of 2 markets", "no rules for ETH/USDT", "BTC/USDT is listed as closed"],
+    );
+}
+
+#[test]
+fn a_broken_candle_file_is_a_problem_and_stops_the_replay() {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    let path = place.path().join("data/ohlcv/binance/ETH-USDT/1h.parquet");
+    let mut candles = keel_data::read_candles(&path).unwrap();
+    candles[5].close = -1.0;
+    candles.swap(8, 9);
+    keel_data::write_parquet(&path, &candles).unwrap();
+    keel(place.path(), &CHECK_DATA).expect(7, &["row 6", "keel data verify", "1 problem to mend"]);
+    keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"]).expect(3, &["row 6"]);
+    assert!(!place.path().join("out").exists());
+}
+
+#[test]
+fn files_that_are_in_the_way_are_problems() {
+    let write = |name: &'static str, text: &'static str| {
+        move |place: &Path| {
+            let path = place.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+    };
+    let moved = |place: &Path| {
+        let file = place.join("my.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("out/status.json", "taken/status.json")).unwrap();
+        std::fs::write(place.join("taken"), "a file").unwrap();
+    };
+    spoiled(moved, 7, &["global_status_file_path", "journal_path", "taken is no directory"]);
+    spoiled(write("out/status.json", "[1, 2]"), 7, &["not a status file", "nothing was changed"]);
+    spoiled(write("out/status.json", "{\"BTC\": {"), 7, &["not a status file"]);
+    spoiled(write("out/keel.sqlite", "no database, just text of some length"), 7, &["keel.sqlite"]);
+    spoiled(write("out/keel.sqlite", ""), 7, &["it is empty"]);
+    spoiled(write("out/strategies/BTC.json", "{}"), 2, &["BTC.json", "position_kc_window"]);
+}
+
+#[test]
+fn a_changed_or_truncated_journal_is_found() {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"]).expect(0, &[]);
+    let path = place.path().join("out/keel.sqlite");
+    let journal = rusqlite::Connection::open(&path).unwrap();
+    let changed =
+        journal.execute("UPDATE decisions SET ratio = '0.9' WHERE cycle = 5", []).unwrap();
+    assert!(changed > 0);
+    drop(journal);
+    keel(place.path(), &CHECK).expect(7, &["keel.sqlite is damaged", "cycle 5", "digest"]);
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    keel(place.path(), &CHECK).expect(7, &["keel.sqlite", "malformed"]);
+}
+
+/// The commands below `args`, as their help lists them.
+fn commands(args: &[&str]) -> Vec<String> {
+    let help = keel(Path::new("."), &[args, &["--help"]].concat()).out;
+    let list = help.split("Commands:\n").nth(1).unwrap_or_default();
+    list.lines()
+        .take_while(|line| !line.is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_page_names_every_command_option_and_exit_code() {
+    let page = include_str!("../../docs/cli.md");
+    let mut known = Vec::new();
+    for command in commands(&[]) {
+        let below = commands(&[&command]);
+        known.extend(below.iter().map(|name| format!("{command} {name}")));
+        known.push(command);
+    }
+    assert!(known.len() >= 15, "{known:?}");
+    for command in &known {
+        assert!(page.contains(&format!("keel {command}")), "docs/cli.md lacks keel {command}");
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        for option in keel(Path::new("."), &args).out.split_whitespace() {
+            let option = option.trim_end_matches([',', ':', '.', '`', ')']);
+            if option.starts_with("--") && option != "--help" {
+                assert!(page.contains(option), "docs/cli.md lacks {option} of keel {command}");
+            }
+        }
+    }
+    let codes = include_str!("../../src/exit.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = ")?.1.parse::<u8>().ok());
+    let mut seen = 0;
+    for code in codes {
+        seen += 1;
+        assert!(page.contains(&format!("| {code} |")), "docs/cli.md lacks exit code {code}");
+    }
+    assert!(seen >= 8, "exit codes are read from src/exit.rs");
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        keel(Path::new("."), &["completions", shell]).expect(0, &["resample", "schema"]);
+    }
+}
