@@ -4,6 +4,7 @@
 use crate::daemon::{self, Observer, Pace};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal, Reader};
+use crate::logging;
 use crate::output;
 use crate::status;
 use keel_config::Config;
@@ -103,6 +104,8 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
     let (mut journal, resumed) = Journal::open(journal_path, &new, durability)?;
     prepare_directories(config)?;
     keel_config::write_missing_strategies(config)?;
+    logging::start(config)?;
+    tracing::info!(config = %config.path.display(), cycles = simulation.moments.len(), "start");
 
     let (mut state, account) = match resumed {
         None => (State::default(), first_deposit(config)),
@@ -151,6 +154,7 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
     progress.end();
     let written = ran.and_then(|_| journal.flush(&state, broker.checkpoint()));
     written.map_err(|error| Failure::from_error(Code::CannotWrite, &error))?;
+    tracing::info!(cycle = state.cycle, interrupted = stop.get(), "stop");
     write_files(config, &state)?;
     export_candles(config, simulation.tape, &clock)?;
     Ok(if stop.get() { Ended::Interrupted } else { Ended::Complete })
@@ -367,6 +371,7 @@ impl<'a> Progress<'a> {
 
 impl Observer for Progress<'_> {
     fn finished(&mut self, record: &CycleRecord, state: &State) {
+        logging::cycle(record);
         self.done += 1;
         self.orders += record.executions.len();
         match &self.bar {

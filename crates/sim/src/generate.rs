@@ -64,10 +64,10 @@ struct Regime {
 
 /// Rising, falling, drifting sideways, and a crash: rates of a volatile asset class.
 const REGIMES: [Regime; 4] = [
-    Regime { drift: 0.0007, volatility: 0.0050, mean_hours: 400.0 },
-    Regime { drift: -0.0006, volatility: 0.0060, mean_hours: 280.0 },
+    Regime { drift: 0.000_28, volatility: 0.0050, mean_hours: 400.0 },
+    Regime { drift: -0.000_25, volatility: 0.0060, mean_hours: 280.0 },
     Regime { drift: 0.0, volatility: 0.0035, mean_hours: 300.0 },
-    Regime { drift: -0.0040, volatility: 0.0140, mean_hours: 30.0 },
+    Regime { drift: -0.003, volatility: 0.0140, mean_hours: 24.0 },
 ];
 
 /// Steps inside an hour, from which open, high, low and close are taken.
@@ -142,7 +142,7 @@ fn hourly(market: &GeneratedMarket, index: usize, factor: &[f64]) -> Vec<Candle>
     let mut open = quoted(asset.price);
     let mut candles = Vec::with_capacity(market.hours);
     for (hour, steps) in factor.chunks_exact(STEPS_PER_HOUR).enumerate() {
-        own_drift = 0.9985 * own_drift + 0.000_003 * normal(&mut rng);
+        own_drift = 0.9985 * own_drift + 0.000_001 * normal(&mut rng);
         let (mut high, mut low, mut close) = (open, open, open);
         let mut path = 0.0;
         for step in steps {
