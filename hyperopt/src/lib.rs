@@ -1,0 +1,30 @@
+//! Searches the Keltner parameters of each asset, exactly, and says how far to trust the result.
+
+pub mod backtest;
+pub mod bands;
+pub mod candles;
+pub mod dominance;
+pub mod honesty;
+pub mod kernel;
+pub mod losses;
+pub mod money;
+pub mod outcome;
+pub mod partial;
+pub mod pbo;
+pub mod plateau;
+pub mod reply;
+pub mod report;
+pub mod request;
+pub mod results;
+pub mod robustness;
+pub mod rules;
+pub mod samplers;
+pub mod search;
+pub mod signals;
+pub mod space;
+pub mod statistics;
+pub mod study;
+pub mod tick;
+pub mod timerange;
+pub mod trade;
+pub mod walk_forward;
