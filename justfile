@@ -22,8 +22,8 @@ demo:
 
 # The figures of docs/performance.md.
 bench:
-    cargo bench -p keel-sim
-    cargo bench -p hyperopt
+    cargo bench -p keel --bench cycle
+    cargo bench -p hyperopt --bench spaces
 
 # Licences and advisories.
 deny:

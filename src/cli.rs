@@ -115,7 +115,9 @@ pub fn main() -> ExitCode {
         Command::Data(command) => data::run(command),
         Command::Config(command) => config::run(command),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "keel", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "keel", &mut script);
+            output::line(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     };

@@ -1,7 +1,7 @@
 //! How a command ends: exit codes and messages.
 
 use crate::journal::JournalError;
-use keel_config::ConfigErrors;
+use keel_config::{ConfigErrors, Problem};
 
 /// Exit codes, as documented in `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +32,14 @@ pub struct Failure {
     pub code: Code,
     /// What was seen, what was expected and what to type.
     pub message: String,
+    /// Where the message is about files of the configuration: each problem by itself.
+    pub problems: Vec<Problem>,
 }
 
 impl Failure {
     /// A failure with its message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), problems: Vec::new() }
     }
 
     /// A failure from an error and its sources, joined by `: `.
@@ -53,13 +55,14 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { code, message }
+        Self::new(code, message)
     }
 }
 
 impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
-        Self::new(Code::BadInput, errors.to_string())
+        let problems = errors.problems().to_vec();
+        Self { problems, ..Self::new(Code::BadInput, errors.to_string()) }
     }
 }
 

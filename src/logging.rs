@@ -19,7 +19,10 @@ pub fn start(config: &Config) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| {
         Failure::new(
             Code::CannotWrite,
-            format!("{} cannot be opened ({error}); expected a writable file: set paths.log_dir", path.display()),
+            format!(
+                "{} cannot be opened ({error}); expected a writable file: set paths.log_dir",
+                path.display()
+            ),
         )
     };
     std::fs::create_dir_all(&config.paths.log_dir).map_err(cannot)?;

@@ -11,10 +11,11 @@ use keel_core::policy::AssetPolicy;
 use keel_core::ports::CapPoint;
 use keel_core::resample::{fills, resample};
 use keel_core::time::{TIMEFRAMES, Timeframe, Timestamp};
-use keel_data::CandleStore;
+use keel_data::{CandleStore, CapFileError};
 use keel_sim::tape::{Tape, VenueTape};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,26 +25,10 @@ use std::sync::Arc;
 pub struct Recording {
     /// The tape.
     pub tape: Tape,
-    /// One sentence for each thing that is missing, carried forward, or taken from elsewhere.
+    /// One sentence for each sort of thing that is missing or taken from elsewhere.
     pub notes: Vec<String>,
     /// Names the files by their content, so that a run is never continued on other data.
     pub fingerprint: String,
-}
-
-/// The venue whose files stand for `venue`: `options.replay_venue` of its configuration, or itself.
-fn recorded_venue(config: &Config, venue: &VenueId) -> Result<VenueId, Failure> {
-    let named = config.venues.get(venue).and_then(|venue| venue.options.get("replay_venue"));
-    match named {
-        None => Ok(venue.clone()),
-        Some(value) => value.as_str().and_then(|name| name.parse().ok()).ok_or_else(|| {
-            Failure::new(
-                Code::BadInput,
-                format!(
-                    "exchange_configurations.{venue}.options.replay_venue is {value}; expected the name of a venue in the data directory"
-                ),
-            )
-        }),
-    }
 }
 
 /// Loads what the configuration needs from `root`: for each asset the candles of its intervals and
@@ -56,8 +41,8 @@ pub fn load(config: &Config, root: &Path) -> Result<Recording, Failure> {
     let policy = &config.policy;
     let mut loader = Loader {
         root,
-        store,
-        notes: Vec::new(),
+        store: &store,
+        notes: Notes::default(),
         fingerprint: Sha256::new(),
         rules: BTreeMap::new(),
     };
@@ -93,11 +78,13 @@ pub fn load(config: &Config, root: &Path) -> Result<Recording, Failure> {
             .chain([policy.stablecoin.clone()])
             .collect();
         venue.markets = Arc::new(loader.markets(&recorded, venue, &here)?);
-        loader.note_other_venue(venue_id, &recorded);
+        if *venue_id != recorded {
+            loader.notes.stand_ins.entry(recorded).or_default().push(venue_id.clone());
+        }
     }
     Ok(Recording {
         tape,
-        notes: loader.notes,
+        notes: loader.notes.told(root),
         fingerprint: loader
             .fingerprint
             .finalize()
@@ -110,8 +97,8 @@ pub fn load(config: &Config, root: &Path) -> Result<Recording, Failure> {
 
 struct Loader<'a> {
     root: &'a Path,
-    store: CandleStore,
-    notes: Vec<String>,
+    store: &'a CandleStore,
+    notes: Notes,
     fingerprint: Sha256,
     /// Rules by recorded venue; `None` when there are none.
     rules: BTreeMap<VenueId, Option<Vec<MarketRules>>>,
@@ -124,65 +111,25 @@ impl Loader<'_> {
         venue: &VenueId,
         symbol: &Symbol,
     ) -> Result<BTreeMap<Timeframe, Arc<CandleSeries>>, Failure> {
-        let mut wanted = BTreeSet::from([asset.position_interval, asset.trend_interval]);
-        wanted.insert(Timeframe::H1);
         let mut loaded = BTreeMap::new();
-        for timeframe in wanted {
-            let optional = timeframe == Timeframe::H1
-                && asset.position_interval != timeframe
-                && asset.trend_interval != timeframe;
-            match self.longest(venue, symbol, timeframe)? {
-                Some(series) => {
+        let mut missing = Vec::new();
+        let mut files = MarketFiles::new(self.store, venue, symbol);
+        for timeframe in wanted(asset) {
+            match files.longest(timeframe)? {
+                Some(Longest { series, from }) => {
+                    self.notes.made.add(timeframe, from, &asset.ticker);
                     self.fingerprint_of(symbol, &series);
                     loaded.insert(timeframe, Arc::new(series));
                 }
-                None if optional => {}
-                None => self.notes.push(format!(
-                    "{}: no {timeframe} candles of {symbol} at {venue}; it will not be traded",
-                    asset.ticker
-                )),
+                None if is_signalled(asset, timeframe) => missing.push(timeframe),
+                None => {}
             }
+        }
+        if !missing.is_empty() {
+            let key = (venue.clone(), missing);
+            self.notes.no_candles.entry(key).or_default().push(asset.ticker.clone());
         }
         Ok(loaded)
-    }
-
-    /// The recorded file of a timeframe, or a finer one made coarser when it reaches further: some
-    /// recordings end years earlier on one timeframe than on another.
-    fn longest(
-        &mut self,
-        venue: &VenueId,
-        symbol: &Symbol,
-        timeframe: Timeframe,
-    ) -> Result<Option<CandleSeries>, Failure> {
-        let mut best: Option<(CandleSeries, Option<Timeframe>)> = None;
-        for (seconds, _) in TIMEFRAMES.iter().rev() {
-            let Some(finer) = Timeframe::from_seconds(u64::from(*seconds)) else { continue };
-            if !fills(finer, timeframe) || !self.store.path(venue, symbol, finer).exists() {
-                continue;
-            }
-            let loaded = self
-                .store
-                .load(venue, symbol, finer)
-                .map_err(|error| Failure::from_error(Code::BadData, &error))?;
-            let series = if finer == timeframe {
-                loaded.series
-            } else {
-                resample(&loaded.series, timeframe)
-                    .map_err(|error| Failure::from_error(Code::BadData, &error))?
-                    .series
-            };
-            let end = |series: &CandleSeries| series.open_time_ms().last().copied();
-            if best.as_ref().is_none_or(|(known, _)| end(&series) > end(known)) {
-                best = Some((series, (finer != timeframe).then_some(finer)));
-            }
-        }
-        Ok(best.map(|(series, from)| {
-            if let Some(from) = from {
-                self.notes
-                    .push(format!("{symbol}: {timeframe} candles are made from {from} candles"));
-            }
-            series
-        }))
     }
 
     fn fingerprint_of(&mut self, symbol: &Symbol, series: &CandleSeries) {
@@ -195,15 +142,15 @@ impl Loader<'_> {
     }
 
     fn caps(&mut self, ticker: &Ticker) -> Result<Option<Vec<CapPoint>>, Failure> {
-        let Ok(path) = keel_data::find_caps(self.root, ticker) else {
-            self.notes.push(format!(
-                "{ticker}: no market caps in {}; it will not be traded",
-                self.root.join("marketcap").display()
-            ));
-            return Ok(None);
+        let path = match keel_data::find_caps(self.root, ticker) {
+            Ok(path) => path,
+            Err(CapFileError::Absent { .. }) => {
+                self.notes.no_caps.push(ticker.clone());
+                return Ok(None);
+            }
+            Err(error) => return Err(unusable(&error)),
         };
-        let series = keel_data::read_caps(&path)
-            .map_err(|error| Failure::from_error(Code::BadData, &error))?;
+        let series = keel_data::read_caps(&path).map_err(|error| unusable(&error))?;
         let points: Vec<CapPoint> = series
             .points()
             .iter()
@@ -225,13 +172,11 @@ impl Loader<'_> {
         here: &BTreeSet<Ticker>,
     ) -> Result<Markets, Failure> {
         if !self.rules.contains_key(recorded) {
-            let rules = read_rules(self.root, recorded)?;
-            if rules.is_none() {
-                self.notes.push(format!(
-                    "{recorded}: no recorded market rules; amounts are multiples of 0.00000001 and orders at least 5 in the quote currency"
-                ));
+            let found = rules(self.root, recorded)?;
+            if found.is_none() {
+                self.notes.no_rules.push(recorded.clone());
             }
-            self.rules.insert(recorded.clone(), rules);
+            self.rules.insert(recorded.clone(), found.map(|found| found.markets));
         }
         let known = self.rules.get(recorded).and_then(Option::as_ref);
         let mut markets = Markets::new();
@@ -252,33 +197,133 @@ impl Loader<'_> {
         }
         Ok(markets)
     }
+}
 
-    fn note_other_venue(&mut self, venue: &VenueId, recorded: &VenueId) {
-        if venue != recorded {
-            self.notes.push(format!(
-                "{venue}: replayed with the candles and rules recorded at {recorded} (options.replay_venue)"
-            ));
-        }
+/// The venue whose files stand for `venue`: `options.replay_venue` of its configuration, or itself.
+pub(crate) fn recorded_venue(config: &Config, venue: &VenueId) -> Result<VenueId, Failure> {
+    let named = config.venues.get(venue).and_then(|venue| venue.options.get("replay_venue"));
+    match named {
+        None => Ok(venue.clone()),
+        Some(value) => value.as_str().and_then(|name| name.parse().ok()).ok_or_else(|| {
+            Failure::new(
+                Code::BadInput,
+                format!(
+                    "exchange_configurations.{venue}.options.replay_venue is {value}; expected the name of a venue in the data directory"
+                ),
+            )
+        }),
     }
 }
 
-/// `<root>/markets/<venue>.json`, or for Binance a recorded `exchangeInfo` reply.
-fn read_rules(root: &Path, venue: &VenueId) -> Result<Option<Vec<MarketRules>>, Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::from_error(Code::BadData, error);
-    let own = keel_data::markets_path(root, venue);
-    if own.exists() {
-        return keel_data::read_markets(&own).map(Some).map_err(|error| failed(&error));
+/// The lengths of the bars that a replay reads for an asset: those of its signals, and hours for
+/// the traded volume.
+pub(crate) fn wanted(asset: &AssetPolicy) -> BTreeSet<Timeframe> {
+    BTreeSet::from([asset.position_interval, asset.trend_interval, Timeframe::H1])
+}
+
+/// Whether a signal of an asset needs bars of this length.
+pub(crate) fn is_signalled(asset: &AssetPolicy, timeframe: Timeframe) -> bool {
+    [asset.position_interval, asset.trend_interval].contains(&timeframe)
+}
+
+/// The recorded candle files of one market, each read once.
+pub(crate) struct MarketFiles<'a> {
+    store: &'a CandleStore,
+    venue: &'a VenueId,
+    symbol: &'a Symbol,
+    read: BTreeMap<Timeframe, CandleSeries>,
+}
+
+/// The bars that a replay plays.
+pub(crate) struct Longest {
+    /// At least one bar.
+    pub(crate) series: CandleSeries,
+    /// The length of the bars in the file they were made from.
+    pub(crate) from: Timeframe,
+}
+
+impl<'a> MarketFiles<'a> {
+    pub(crate) const fn new(
+        store: &'a CandleStore,
+        venue: &'a VenueId,
+        symbol: &'a Symbol,
+    ) -> Self {
+        Self { store, venue, symbol, read: BTreeMap::new() }
     }
-    let Some(reply) = exchange_info(root, venue) else { return Ok(None) };
-    keel_data::read_binance_exchange_info(&reply)
-        .map(|list| Some(list.markets))
-        .map_err(|error| failed(&error))
+
+    /// The files that bars of a length can be made from, the coarsest first.
+    pub(crate) fn sources(&self, timeframe: Timeframe) -> Vec<Timeframe> {
+        TIMEFRAMES
+            .iter()
+            .rev()
+            .filter_map(|(seconds, _)| Timeframe::from_seconds(u64::from(*seconds)))
+            .filter(|finer| fills(*finer, timeframe))
+            .filter(|finer| self.store.path(self.venue, self.symbol, *finer).exists())
+            .collect()
+    }
+
+    /// The file of a timeframe, or a finer one made coarser when it reaches further: some
+    /// recordings end years earlier on one timeframe than on another.
+    ///
+    /// # Errors
+    /// Any of these files that cannot be used.
+    pub(crate) fn longest(&mut self, timeframe: Timeframe) -> Result<Option<Longest>, Failure> {
+        let mut best: Option<Longest> = None;
+        for from in self.sources(timeframe) {
+            let recorded = self.recorded(from)?;
+            let series = if from == timeframe {
+                recorded.clone()
+            } else {
+                resample(recorded, timeframe).map_err(|error| unusable(&error))?.series
+            };
+            let end = |series: &CandleSeries| series.open_time_ms().last().copied();
+            if end(&series) > best.as_ref().and_then(|known| end(&known.series)) {
+                best = Some(Longest { series, from });
+            }
+        }
+        Ok(best)
+    }
+
+    fn recorded(&mut self, timeframe: Timeframe) -> Result<&CandleSeries, Failure> {
+        Ok(match self.read.entry(timeframe) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unread) => {
+                let loaded = self.store.load(self.venue, self.symbol, timeframe);
+                unread.insert(loaded.map_err(|error| unusable(&error))?.series)
+            }
+        })
+    }
+}
+
+/// Recorded rules of a venue's markets.
+pub(crate) struct Rules {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What is in it.
+    pub(crate) markets: Vec<MarketRules>,
+}
+
+/// `<root>/markets/<venue>.json`, or for Binance a recorded `exchangeInfo` reply.
+///
+/// # Errors
+/// A file that cannot be used.
+pub(crate) fn rules(root: &Path, venue: &VenueId) -> Result<Option<Rules>, Failure> {
+    let own = keel_data::markets_path(root, venue);
+    let (path, read) = if own.exists() {
+        let read = keel_data::read_markets(&own);
+        (own, read)
+    } else {
+        let Some(reply) = exchange_info(root, venue) else { return Ok(None) };
+        let read = keel_data::read_binance_exchange_info(&reply).map(|list| list.markets);
+        (reply, read)
+    };
+    Ok(Some(Rules { path, markets: read.map_err(|error| unusable(&error))? }))
 }
 
 /// The newest recorded `exchangeInfo` of a venue that speaks Binance's dialect.
 fn exchange_info(root: &Path, venue: &VenueId) -> Option<PathBuf> {
     let directory = root.join("exchange_responses").join(venue.as_str());
-    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
+    std::fs::read_dir(directory)
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| {
@@ -286,9 +331,86 @@ fn exchange_info(root: &Path, venue: &VenueId) -> Option<PathBuf> {
                 .and_then(|name| name.to_str())
                 .is_some_and(|name| name.starts_with("v3_exchangeInfo"))
         })
-        .collect();
-    found.sort();
-    found.pop()
+        .max()
+}
+
+fn unusable(error: &dyn std::error::Error) -> Failure {
+    Failure::from_error(Code::BadData, error)
+}
+
+/// Whose bars of one length are made from bars of another.
+#[derive(Debug, Default)]
+pub(crate) struct Made(BTreeMap<(Timeframe, Timeframe), Vec<Ticker>>);
+
+impl Made {
+    /// Takes down where the bars of an asset come from; bars as they were recorded are no news.
+    pub(crate) fn add(&mut self, to: Timeframe, from: Timeframe, ticker: &Ticker) {
+        if to != from {
+            self.0.entry((to, from)).or_default().push(ticker.clone());
+        }
+    }
+
+    /// A sentence for each pair of lengths.
+    pub(crate) fn told(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|((to, from), tickers)| {
+            format!("{to} candles of {} are made from {from} candles", listed(tickers))
+        })
+    }
+}
+
+/// What a recording lacks or takes from elsewhere, gathered so that a sentence names every asset
+/// that it is about.
+#[derive(Debug, Default)]
+struct Notes {
+    made: Made,
+    /// By venue and the lengths that are missing.
+    no_candles: BTreeMap<(VenueId, Vec<Timeframe>), Vec<Ticker>>,
+    no_caps: Vec<Ticker>,
+    no_rules: Vec<VenueId>,
+    /// The venues that are replayed with the files of another one, by that one.
+    stand_ins: BTreeMap<VenueId, Vec<VenueId>>,
+}
+
+impl Notes {
+    fn told(&self, root: &Path) -> Vec<String> {
+        let mut notes: Vec<String> = self.made.told().collect();
+        for ((venue, missing), tickers) in &self.no_candles {
+            notes.push(format!(
+                "{}: no {} candles at {venue}; not traded without them",
+                listed(tickers),
+                listed(missing)
+            ));
+        }
+        if !self.no_caps.is_empty() {
+            notes.push(format!(
+                "{}: no market caps in {}; not traded without them",
+                listed(&self.no_caps),
+                root.join("marketcap").display()
+            ));
+        }
+        if !self.no_rules.is_empty() {
+            notes.push(format!(
+                "{}: no recorded market rules; amounts are multiples of 0.00000001 and orders at least 5 in the quote currency",
+                listed(&self.no_rules)
+            ));
+        }
+        for (recorded, venues) in &self.stand_ins {
+            notes.push(format!(
+                "{}: replayed with the candles and rules recorded at {recorded} (options.replay_venue)",
+                listed(venues)
+            ));
+        }
+        notes
+    }
+}
+
+/// `BTC`, `BTC and ETH`, `BTC, ETH and SOL`.
+pub(crate) fn listed(names: &[impl ToString]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// The shortest interval of any asset: how far the tape moves the clock from cycle to cycle.

@@ -64,6 +64,18 @@ pub fn cost_models(config: &Config) -> CostModels {
     }
 }
 
+/// Names the settings that decide what a run does, so that one run is never continued with others.
+#[must_use]
+pub fn settings_fingerprint(config: &Config) -> String {
+    use sha2::Digest as _;
+    let deciding = format!(
+        "{:?} {:?} {:?}",
+        config.policy, config.paper, config.bot.initial_stablecoin_balance
+    );
+    let digest = sha2::Sha256::digest(deciding.as_bytes());
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The paper account's first deposit: `paper.initial_balances`, or the initial stablecoin balance in
 /// equal parts on the venues, the first taking what does not divide.
 #[must_use]

@@ -1,6 +1,5 @@
 //! `status.json` and the portfolio CSV: the state for other programs, in the seed's layout.
 
-use keel_config::write_atomic;
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::Ticker;
 use keel_core::policy::Policy;
@@ -8,6 +7,7 @@ use keel_core::signal::{Signal, effective};
 use keel_core::snapshot::number;
 use keel_core::state::{AssetState, Balance, State};
 use keel_core::time::Timestamp;
+use keel_files::write_atomic;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::io;
@@ -207,8 +207,6 @@ fn asset_from(fields: &Map<String, Value>) -> Result<AssetState, String> {
     let signal = |key: &str| -> Result<Signal, String> {
         Signal::try_from(float(key).unwrap_or(0.0)).map_err(|error| format!("{key}: {error}"))
     };
-    #[expect(clippy::cast_possible_truncation, reason = "saturates; a bucket is far below 2^53")]
-    let whole = |key: &str| float(key).map(|value| value as i64).filter(|value| *value > 0);
     #[expect(clippy::cast_possible_truncation, reason = "saturates; seconds of any real date fit")]
     let moment = |key: &str| float(key).map(|s| Timestamp::from_ms((s * 1000.0) as i64));
     let positive =
@@ -229,10 +227,10 @@ fn asset_from(fields: &Map<String, Value>) -> Result<AssetState, String> {
         done: fields.get("done").and_then(Value::as_bool).unwrap_or(false),
         ..AssetState::default()
     };
-    asset.position.bucket = whole("position_last_check_bucket");
+    // The buckets are left out: which candle the seed looked at is not known, so both signals are
+    // computed again in the first cycle, and until then the imported ones explain the holdings.
     asset.position.prev_1 = signal("position_signal_prev_1")?;
     asset.position.prev_2 = signal("position_signal_prev_2")?;
-    asset.trend.bucket = whole("trend_last_check_bucket");
     asset.trend.prev_1 = signal("trend_signal_prev_1")?;
     asset.trend.prev_2 = signal("trend_signal_prev_2")?;
     Ok(asset)

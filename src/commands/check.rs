@@ -7,7 +7,7 @@ use crate::commands::data::count;
 use crate::exit::{Code, Failure};
 use crate::journal::Reader;
 use crate::output;
-use keel_config::Config;
+use keel_config::{Config, Problem};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,9 @@ struct Finding {
     /// The asset, venue or file it is about; empty when it is about the whole area.
     subject: String,
     text: String,
+    /// Where in a file of the configuration it is, and what to write there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
 }
 
 /// Findings in the order in which they were made.
@@ -69,7 +72,7 @@ impl Report {
 
     fn add(&mut self, severity: Severity, subject: impl ToString, text: impl Into<String>) {
         let (area, subject) = (self.area, subject.to_string());
-        self.findings.push(Finding { area, severity, subject, text: text.into() });
+        self.findings.push(Finding { area, severity, subject, text: text.into(), problem: None });
     }
 
     fn ok(&mut self, subject: impl ToString, text: impl Into<String>) {
@@ -94,19 +97,9 @@ impl Report {
 /// # Errors
 /// When the configuration is wrong, or something else has problems; the report has said which.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    let config = load(&args.config, args.json)?;
     let mut report = Report::default();
     report.begin("configuration");
-    let config = match args.config.load() {
-        Ok(config) => config,
-        Err(failure) if args.json => {
-            for line in failure.message.lines() {
-                report.problem(args.config.config.display(), line);
-            }
-            print_json(&report, "configuration_wrong");
-            return Err(Failure::new(failure.code, ""));
-        }
-        Err(failure) => return Err(failure),
-    };
     configuration(&config, &mut report);
     strategies(&config, &mut report);
     paths(&config, &mut report);
@@ -126,6 +119,32 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     }
     // The report has said it all.
     if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+}
+
+/// Loads the configuration. When it is wrong and the answer is to be JSON, its problems are printed
+/// as the findings of a check, and the failure has nothing more to say.
+pub(super) fn load(config: &ConfigArg, json: bool) -> Result<Config, Failure> {
+    config.load().map_err(|failure| {
+        if !json {
+            return failure;
+        }
+        let mut report = Report::default();
+        report.begin("configuration");
+        if failure.problems.is_empty() {
+            report.problem(config.config.display(), failure.message);
+        }
+        for problem in failure.problems {
+            report.findings.push(Finding {
+                area: report.area,
+                severity: Severity::Problem,
+                subject: problem.file.clone(),
+                text: problem.to_string(),
+                problem: Some(problem),
+            });
+        }
+        print_json(&report, "configuration_wrong");
+        Failure::new(failure.code, "")
+    })
 }
 
 fn configuration(config: &Config, report: &mut Report) {
@@ -254,7 +273,7 @@ fn journal(config: &Config, report: &mut Report) {
 
 fn print(report: &Report) {
     let mut area = "";
-    for finding in &report.findings {
+    for (finding, subjects) in joined(&report.findings) {
         if finding.area != area {
             output::line(format!("{}{}", if area.is_empty() { "" } else { "\n" }, finding.area));
             area = finding.area;
@@ -269,7 +288,7 @@ fn print(report: &Report) {
         let text = if is_said {
             finding.text.clone()
         } else {
-            format!("{}: {}", finding.subject, finding.text)
+            format!("{}: {}", subjects.join(", "), finding.text)
         };
         output::line(format!("  {mark}  {text}"));
     }
@@ -281,6 +300,22 @@ fn print(report: &Report) {
             count(problems, "problem", "problems")
         ),
     });
+}
+
+/// What is the same of several assets, said once with all of them, where it was said first.
+fn joined(findings: &[Finding]) -> Vec<(&Finding, Vec<&str>)> {
+    let mut lines: Vec<(&Finding, Vec<&str>)> = Vec::new();
+    for finding in findings {
+        let said = lines.iter_mut().find(|(first, _)| {
+            (first.area, first.severity, &first.text)
+                == (finding.area, finding.severity, &finding.text)
+        });
+        match said {
+            Some((_, subjects)) => subjects.push(&finding.subject),
+            None => lines.push((finding, vec![&finding.subject])),
+        }
+    }
+    lines
 }
 
 fn print_json(report: &Report, verdict: &str) {

@@ -1,6 +1,7 @@
 //! `keel config`: the configuration explained, shown and started.
 
 use crate::cli::ConfigArg;
+use crate::commands::check;
 use crate::exit::{Code, Failure};
 use crate::output;
 use serde_json::{Map, Value};
@@ -60,7 +61,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let effective = keel_config::effective(&args.config.load()?);
+    let effective = keel_config::effective(&check::load(&args.config, args.json)?);
     if args.json {
         output::json(&effective);
         return Ok(());
@@ -146,7 +147,7 @@ fn new(path: &Path) -> Result<(), Failure> {
         ),
         _ => cannot_write(path, &error),
     })?;
-    if let Err(error) = keel_config::write_atomic(path, keel_config::starter().as_bytes()) {
+    if let Err(error) = keel_files::write_atomic(path, keel_config::starter().as_bytes()) {
         // The empty file is ours, and nobody would know what to do with it.
         let _ = std::fs::remove_file(path);
         return Err(cannot_write(path, &error));

@@ -62,7 +62,9 @@ fn refused(error: &StoreError) -> Failure {
         StoreError::Prepare { .. } | StoreError::File(CandleFileError::Write { .. }) => {
             Code::CannotWrite
         }
-        StoreError::UnknownTimeframe { .. } | StoreError::WrongTimeframe { .. } => Code::BadInput,
+        StoreError::UnknownTimeframe { .. }
+        | StoreError::WrongTimeframe { .. }
+        | StoreError::ShorterBars { .. } => Code::BadInput,
         _ => Code::BadData,
     };
     let mut failure = Failure::from_error(code, error);

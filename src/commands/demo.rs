@@ -154,7 +154,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
                 ),
             ));
         }
-        keel_config::write_atomic(&config_path, configuration(&args.out).as_bytes())
+        keel_files::write_atomic(&config_path, configuration(&args.out).as_bytes())
             .map_err(cannot_write)?;
     }
     let config = load_config(&config_path)?;

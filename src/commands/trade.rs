@@ -72,7 +72,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         config: &config,
         tape: &recording.tape,
         moments: &moments,
-        mode: Mode::Replay(format!("{} from {from}", recording.fingerprint)),
+        mode: Mode::Replay(format!(
+            "{} from {from} with settings {}",
+            recording.fingerprint,
+            simulation::settings_fingerprint(&config)
+        )),
         deployment: format!("replay-{}", recording.fingerprint),
     };
     match simulation::run(&simulation)? {

@@ -1,4 +1,4 @@
-//! `keel config`, `keel check` and the page that describes the command line.
+//! `keel config` and `keel check`.
 
 use crate::keel::{files, keel};
 use keel_core::amount::Qty;
@@ -149,10 +149,41 @@ fn a_wrong_configuration_names_every_mistake() {
             ["my.json:1:", "did you mean dry_run?", "trend_interval", "portfolio_assets[2]"];
         keel(place.path(), args).expect(2, &words);
     }
-    let run = keel(place.path(), &["check", "-c", "my.json", "--json"]);
-    assert_eq!((run.code, run.err.as_str()), (2, ""));
-    assert_eq!(run.json()["verdict"], "configuration_wrong");
-    assert_eq!(run.json()["problems"], 3);
+    for args in
+        [&["check", "-c", "my.json", "--json"], &["config", "show", "-c", "my.json", "--json"][..]]
+    {
+        let run = keel(place.path(), args);
+        assert_eq!((run.code, run.err.as_str()), (2, ""));
+        let report = run.json();
+        assert_eq!(
+            (&report["verdict"], &report["problems"]),
+            (&"configuration_wrong".into(), &3.into())
+        );
+        let problem = &report["findings"][0]["problem"];
+        let expected = [
+            ("file", "my.json"),
+            ("path", "bot_settings.dry_rum"),
+            ("kind", "unknown_key"),
+            ("seen", "unknown key"),
+            ("suggestion", "dry_run"),
+        ];
+        for (key, value) in expected {
+            assert_eq!(problem[key], value, "{problem}");
+        }
+        assert_eq!((&problem["line"], &problem["column"]), (&1.into(), &21.into()));
+        assert!(problem["expected"].as_str().unwrap().contains("dry_run"), "{problem}");
+        for finding in report["findings"].as_array().unwrap() {
+            assert!(
+                finding["problem"]["line"].is_u64() && finding["text"].is_string(),
+                "{finding}"
+            );
+        }
+    }
+    let absent = keel(place.path(), &["check", "-c", "absent.json", "--json"]);
+    assert_eq!(
+        (absent.code, &absent.json()["findings"][0]["problem"]["kind"]),
+        (2, &"file".into())
+    );
     keel(place.path(), &["check", "-c", "absent.json"]).expect(2, &["keel config new absent.json"]);
 }
 
@@ -181,8 +212,11 @@ fn what_a_replay_would_miss_is_told() {
         }
     };
     let eth = "ohlcv/binance/ETH-USDT";
-    spoiled(remove(eth), 7, &["no 1h candles of ETH/USDT at binance", "not be traded"]);
-    spoiled(remove("marketcap/ETH.csv.gz"), 7, &["ETH", "no file of capitalisations"]);
+    let no_candles = "ETH: no 1h and 4h candles at binance, nor finer ones; not traded";
+    spoiled(remove(eth), 7, &[no_candles, "1 problem to mend"]);
+    spoiled(remove("marketcap/ETH.csv.gz"), 7, &["ETH: no market caps in data/marketcap"]);
+    let twice = |place: &Path| std::fs::write(place.join("data/marketcap/ETH.csv"), "").unwrap();
+    spoiled(twice, 7, &["two files of capitalisations for ETH", "move the other away"]);
     spoiled(remove("markets"), 0, &["binance", "no recorded market rules"]);
     spoiled(remove(""), 7, &["no directory of that name", "docs/data.md"]);
     let write = |name: &'static str, text: &'static str| {
@@ -202,8 +236,48 @@ fn what_a_replay_would_miss_is_told() {
     spoiled(
         write("markets/binance.json", one),
         7,
-        &["1 of 2 markets", "no rules for ETH/USDT", "BTC/USDT is listed as closed"],
+        &["1 of 2 markets", "no rules for ETH/USDT", "listed as closed: BTC/USDT"],
     );
+}
+
+/// Nobody reads the same sentence for each of sixteen assets.
+#[test]
+fn what_holds_for_several_assets_is_said_once() {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    keel(place.path(), &CHECK_DATA).expect(
+        0,
+        &["BTC, ETH: at binance, 1h from", "4h candles of BTC and ETH are made from 1h"],
+    );
+    let replay = ["trade", "--replay", "data", "-c", "my.json"];
+    let run = keel(place.path(), &replay);
+    run.expect(0, &["note: 4h candles of BTC and ETH are made from 1h candles"]);
+    assert_eq!(run.err.matches("are made from").count(), 1, "{run:?}");
+    // Each asset keeps a finding of its own for programs.
+    let report = keel(place.path(), &[&CHECK_DATA[..], &["--json"]].concat()).json();
+    let of_candles = |subject: &str| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|f| f["area"] == "candles" && f["subject"] == subject).count()
+    };
+    assert_eq!((of_candles("BTC"), of_candles("ETH")), (1, 1));
+    std::fs::remove_dir_all(place.path().join("data/marketcap")).unwrap();
+    std::fs::remove_dir_all(place.path().join("out")).unwrap();
+    keel(place.path(), &CHECK_DATA).expect(7, &["BTC, ETH: no market caps", "2 problems to mend"]);
+    keel(place.path(), &replay).expect(0, &["note: BTC and ETH: no market caps in data/marketcap"]);
+}
+
+/// Two files of caps are a mistake, not a missing file.
+#[test]
+fn a_replay_does_not_choose_between_two_files_of_caps() {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    std::fs::write(place.path().join("data/marketcap/ETH.csv"), "date,cap_usd\n2021-01-01,5\n")
+        .unwrap();
+    keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"])
+        .expect(3, &["two files of capitalisations for ETH"]);
+    assert!(!place.path().join("out").exists());
 }
 
 #[test]
@@ -260,55 +334,4 @@ fn a_changed_or_truncated_journal_is_found() {
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     keel(place.path(), &CHECK).expect(7, &["keel.sqlite", "malformed"]);
-}
-
-/// The commands below `args`, as their help lists them.
-fn commands(args: &[&str]) -> Vec<String> {
-    let help = keel(Path::new("."), &[args, &["--help"]].concat()).out;
-    let list = help.split("Commands:\n").nth(1).unwrap_or_default();
-    list.lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn the_page_names_every_command_option_and_exit_code() {
-    let page = include_str!("../../docs/cli.md");
-    let mut known = Vec::new();
-    for command in commands(&[]) {
-        let below = commands(&[&command]);
-        known.extend(below.iter().map(|name| format!("{command} {name}")));
-        known.push(command);
-    }
-    assert!(known.len() >= 15, "{known:?}");
-    for command in &known {
-        assert!(page.contains(&format!("keel {command}")), "docs/cli.md lacks keel {command}");
-        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        for option in keel(Path::new("."), &args).out.split_whitespace() {
-            let option = option.trim_end_matches([',', ':', '.', '`', ')']);
-            if option.starts_with("--") && option != "--help" {
-                assert!(page.contains(option), "docs/cli.md lacks {option} of keel {command}");
-            }
-        }
-    }
-    let codes = include_str!("../../src/exit.rs")
-        .lines()
-        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = ")?.1.parse::<u8>().ok());
-    let mut seen = 0;
-    for code in codes {
-        seen += 1;
-        assert!(page.contains(&format!("| {code} |")), "docs/cli.md lacks exit code {code}");
-    }
-    assert!(seen >= 8, "exit codes are read from src/exit.rs");
-}
-
-#[test]
-fn every_shell_gets_completions() {
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        keel(Path::new("."), &["completions", shell]).expect(0, &["resample", "schema"]);
-    }
 }

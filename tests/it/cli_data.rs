@@ -106,6 +106,10 @@ fn a_mistyped_command_line_is_told_apart_from_bad_data() {
     }
     import(place.path(), &csv((0..10).map(bar)), &["--timeframe", "15m"])
         .expect(2, &["15m", "1h", "--timeframe"]);
+    for options in [&["--timeframe", "4h"][..], &["--timeframe", "4h", "--drop-bad"]] {
+        import(place.path(), &csv((0..10).map(bar)), options)
+            .expect(2, &["1h apart", "expected 4h", "keel data resample"]);
+    }
     import(place.path(), &csv((0..10).map(bar)), &["--timeframe", "7h"])
         .expect(2, &["`7h`", "1h 2h 4h"]);
     keel(place.path(), &["data", "verify", "data", "--symbol", "BTCUSDT"])
@@ -147,7 +151,7 @@ fn disorder_duplicates_and_gaps_are_told() {
 fn bad_rows_are_left_out_only_when_that_is_asked_for() {
     let place = place();
     let text = csv((0..10).map(bar)).replace(&line(&bar(5)), "1609477200000,x,2,1,1,1\n");
-    import(place.path(), &text, &[]).expect(3, &["row 6", "--drop-bad"]);
+    import(place.path(), &text, &[]).expect(3, &["has 1 bad row, first", "row 6", "--drop-bad"]);
     import(place.path(), &text, &["--drop-bad"])
         .expect(0, &["1 bad row left out", "row 6", "9 bars added", "1 gap"]);
 }

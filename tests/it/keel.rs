@@ -38,10 +38,17 @@ impl Run {
 /// Runs `keel` in a directory, without the environment's own settings for it.
 #[track_caller]
 pub(crate) fn keel(directory: &Path, args: &[&str]) -> Run {
+    keel_with(directory, &[], args)
+}
+
+/// Runs `keel` with these environment variables.
+#[track_caller]
+pub(crate) fn keel_with(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> Run {
     let output = Command::new(env!("CARGO_BIN_EXE_keel"))
         .args(args)
         .current_dir(directory)
         .env_remove("KEEL_CONFIG")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

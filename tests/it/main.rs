@@ -1,12 +1,16 @@
 //! What a user relies on, in one binary.
-#![expect(missing_docs, reason = "tests")]
 
 #[cfg(test)]
 mod cli_config;
 #[cfg(test)]
 mod cli_data;
 #[cfg(test)]
+mod cli_environment;
+#[cfg(test)]
 mod keel;
+#[cfg(test)]
 mod plan_cases;
+#[cfg(test)]
 mod runs;
+#[cfg(test)]
 mod shared;

@@ -3,7 +3,6 @@
 //! [`load`] reads a file into a [`Config`] or tells every problem at once. All that is known about
 //! the keys is in one table, [`SECTIONS`].
 
-mod atomic;
 mod check;
 mod config;
 mod document;
@@ -20,7 +19,6 @@ mod strategy;
 mod table;
 mod value;
 
-pub use atomic::write_atomic;
 pub use config::{
     BotSettings, Config, Credentials, ExchangeCredentials, Logging, Options, Paper, Paths,
     StrategyFile, Telegram, TelegramCredentials, TelegramKeys, VenueConfig, VenueKeys, effective,

@@ -1,6 +1,5 @@
 //! Strategy files: the parameters of one asset's signals, written by hyperopt, read every cycle.
 
-use crate::atomic::write_atomic;
 use crate::config::{Config, StrategyFile};
 use crate::document::{FileText, Report, Source, describe, read, type_name};
 use crate::problem::{ConfigErrors, Fault, Problem, ProblemKind, nearest};
@@ -8,6 +7,7 @@ use crate::value::{child, report_duplicates};
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
 use keel_core::strategy::{ParamKind, ParamSpec, Params, Stage, Strategy};
+use keel_files::write_atomic;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io;

@@ -6,7 +6,9 @@ use crate::decision::{DecisionRecord, Reason};
 use crate::guard::{self, Approved, Objection};
 use crate::observe::{Observation, observe, read_balances};
 use crate::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
-use crate::plan::{AssetView, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys};
+use crate::plan::{
+    AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
+};
 use crate::policy::{AssetPolicy, Policy};
 use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
 use crate::reconcile;
@@ -366,27 +368,35 @@ fn resized_buys(
     available.retain(|venue, _| !unavailable.unavailable.contains_key(venue));
     let now = PlanInput { stablecoin_free: &available, ..input.clone() };
     let haircut = Some(input.settings.balance_adjustment_factor_buy);
-    let mut wishes: Vec<_> = plan
+    let funding = Funding { available: &available, haircut };
+    let readable: Vec<BuyWish> = plan
         .buy_wishes
         .iter()
         .filter(|wish| !unavailable.unavailable.contains_key(&input.assets[wish.asset].venue))
         .cloned()
         .collect();
+    let mut wishes = worth_buying(&now, &readable, funding);
+    let mut dropped = size_buys(&now, &readable, Some(funding)).reasons;
+    dropped.retain(|(asset, _)| !wishes.iter().any(|wish| wish.asset == *asset));
     // A wish that is too small after the cut leaves its share to the others; without this, what it
-    // did not spend would be offered to them again, cycle after cycle.
-    let mut dropped = Vec::new();
+    // did not spend would be offered to them again, cycle after cycle. The smaller half goes first,
+    // because the larger ones may fit then.
     let sized = loop {
-        let sized = size_buys(&now, &wishes, Some(Funding { available: &available, haircut }));
-        let before = wishes.len();
-        wishes.retain(|wish| {
+        let sized = size_buys(&now, &wishes, Some(funding));
+        let is_made = |wish: &&BuyWish| {
             let ticker = &input.assets[wish.asset].ticker;
             sized.orders.iter().any(|order| order.symbol.base == *ticker)
-        });
-        let is_kept = |asset: &usize| wishes.iter().any(|wish| wish.asset == *asset);
-        dropped.extend(sized.reasons.iter().filter(|(asset, _)| !is_kept(asset)).cloned());
-        if wishes.len() == before {
+        };
+        let mut unmade: Vec<BuyWish> =
+            wishes.iter().filter(|wish| !is_made(wish)).cloned().collect();
+        if unmade.is_empty() {
             break sized;
         }
+        unmade.sort_by_key(|wish| wish.wanted);
+        unmade.truncate(unmade.len().div_ceil(2));
+        let goes = |asset: usize| unmade.iter().any(|wish| wish.asset == asset);
+        dropped.extend(sized.reasons.iter().filter(|(asset, _)| goes(*asset)).cloned());
+        wishes.retain(|wish| !goes(wish.asset));
     };
     for wish in &plan.buy_wishes {
         let again = sized.reasons.iter().chain(&dropped).find(|(asset, _)| *asset == wish.asset);

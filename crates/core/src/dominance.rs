@@ -117,11 +117,13 @@ impl<'a> DominanceFrame<'a> {
             .map(|(member, slice)| align(member, *slice, axis.as_deref()))
             .collect();
         let rows = aligned.first().map_or(0, |member| member.volume.len());
-        let mut total = std::array::from_fn(|_| vec![0.0; rows]);
+        let mut total: [Vec<f64>; 4] = std::array::from_fn(|_| vec![0.0; rows]);
         for member in &aligned {
+            let cap_per_price = member.cap_per_price;
             for (sum, prices) in total.iter_mut().zip(&member.prices) {
-                for (sum, price) in sum.iter_mut().zip(prices.iter()) {
-                    *sum += member.cap_per_price * price;
+                let (sum, prices) = (&mut sum[..rows], &prices[..rows]);
+                for (sum, price) in sum.iter_mut().zip(prices) {
+                    *sum += cap_per_price * price;
                 }
             }
         }

@@ -202,18 +202,19 @@ struct Flow<'a> {
 fn flow<'a>(
     input: &PlanInput<'_>,
     order: &'a PlannedOrder,
-    price_of: &BTreeMap<&Ticker, Decimal>,
+    asset_of: &BTreeMap<&Ticker, &AssetView>,
 ) -> Option<Flow<'a>> {
     let out = match order.side {
         Side::Sell => (&order.symbol.base, order.amount.get()),
         Side::Buy => {
-            let base = price_of.get(&order.symbol.base)?;
+            let price = |ticker: &Ticker| asset_of.get(ticker).map(|asset| asset.price.get());
+            let base = price(&order.symbol.base)?;
             let quote = if order.symbol.quote == *input.stablecoin {
                 Decimal::ONE
             } else {
-                *price_of.get(&order.symbol.quote)?
+                price(&order.symbol.quote)?
             };
-            let cost = order.amount.get().checked_mul(*base)?.checked_div(quote)?;
+            let cost = order.amount.get().checked_mul(base)?.checked_div(quote)?;
             (&order.symbol.quote, cost)
         }
     };
@@ -231,8 +232,10 @@ fn review_orders(
     stablecoin_free: &BTreeMap<VenueId, Money>,
     objections: &mut Vec<Objection>,
 ) {
-    let price_of: BTreeMap<&Ticker, Decimal> =
-        input.assets.iter().map(|asset| (&asset.ticker, asset.price.get())).collect();
+    // Most cycles have nothing to review; the maps below are for those that have.
+    if orders.is_empty() {
+        return;
+    }
     let asset_of: BTreeMap<&Ticker, &AssetView> =
         input.assets.iter().map(|asset| (&asset.ticker, asset)).collect();
     let mut seen: BTreeSet<(&VenueId, &Symbol)> = BTreeSet::new();
@@ -277,18 +280,19 @@ fn review_orders(
         if let Some(max) = rules.max_amount.filter(|max| order.amount > *max) {
             object(format!("expected at most {max}"));
         }
-        let worth = price_of.get(&order.symbol.base).and_then(|price| amount.checked_mul(*price));
+        let price = |ticker: &Ticker| asset_of.get(ticker).map(|asset| asset.price.get());
+        let worth = price(&order.symbol.base).and_then(|price| amount.checked_mul(price));
         if worth != Some(order.value.get()) {
             object(format!("worth {worth:?}, but the plan says {}", order.value));
         }
         if order.value < input.settings.min_order_value {
             object(format!("expected a value of {} or more", input.settings.min_order_value));
         }
-        let Some(flow) = flow(input, order, &price_of) else {
+        let Some(flow) = flow(input, order, &asset_of) else {
             object("a price is missing".to_owned());
             continue;
         };
-        let quote_price = price_of.get(&order.symbol.quote).copied().unwrap_or(Decimal::ONE);
+        let quote_price = price(&order.symbol.quote).unwrap_or(Decimal::ONE);
         let cost = order.value.get().checked_div(quote_price).unwrap_or_default();
         if cost < rules.min_cost {
             object(format!("cost {cost}, expected {} or more", rules.min_cost));

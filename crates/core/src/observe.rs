@@ -86,10 +86,6 @@ pub(crate) async fn read_balances<B: Broker>(
 }
 
 fn entry<'s>(state: &'s mut State, ticker: &Ticker) -> &'s mut AssetState {
-    // Looked up twice so that a known ticker is not cloned in every cycle.
-    if !state.assets.contains_key(ticker) {
-        state.assets.insert(ticker.clone(), AssetState::default());
-    }
     state.assets.entry(ticker.clone()).or_default()
 }
 

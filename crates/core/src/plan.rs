@@ -379,6 +379,44 @@ pub struct Funding<'a> {
     pub haircut: Option<Decimal>,
 }
 
+impl Funding<'_> {
+    fn spendable(&self, venue: &VenueId) -> Money {
+        let available = self.available.get(venue).copied().unwrap_or_default();
+        let factor = self.haircut.unwrap_or(Decimal::ONE);
+        available.times(factor).unwrap_or_default().max(Money::ZERO)
+    }
+}
+
+/// The wishes at venues that can pay for more than what an earlier haircut left there.
+///
+/// While a venue is short, each cycle spends all but the haircut. The next one would spend all but
+/// the haircut of that, and so on, in ever smaller orders; a portfolio would not come to rest. What
+/// is less than the haircut of all that is wished for there is left alone.
+#[must_use]
+pub fn worth_buying(
+    input: &PlanInput<'_>,
+    wishes: &[BuyWish],
+    funding: Funding<'_>,
+) -> Vec<BuyWish> {
+    let held_back = Decimal::ONE - funding.haircut.unwrap_or(Decimal::ONE);
+    let mut wanted_at: BTreeMap<&VenueId, (Money, Money)> = BTreeMap::new();
+    for wish in wishes {
+        let asset = &input.assets[wish.asset];
+        if stable_market(input, asset).is_ok() {
+            let (wanted, targets) = wanted_at.entry(&asset.venue).or_default();
+            *wanted += wish.wanted;
+            *targets += asset.value() + wish.wanted;
+        }
+    }
+    let is_worth_it = |wish: &&BuyWish| {
+        let venue = &input.assets[wish.asset].venue;
+        let (wanted, targets) = wanted_at.get(venue).copied().unwrap_or_default();
+        let spendable = funding.spendable(venue);
+        spendable >= wanted || spendable >= targets.times(held_back).unwrap_or_default()
+    };
+    wishes.iter().filter(is_worth_it).cloned().collect()
+}
+
 /// Buys made from wishes, and why some were dropped or cut. Reasons are by asset index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SizedBuys {
@@ -413,12 +451,7 @@ pub fn size_buys(
     for (wish, rules) in payable {
         let asset = &input.assets[wish.asset];
         let wanted_here = wanted_at.get(&asset.venue).copied().unwrap_or_default();
-        let spendable = funding.map(|funding| {
-            let available = funding.available.get(&asset.venue).copied().unwrap_or_default();
-            let factor = funding.haircut.unwrap_or(Decimal::ONE);
-            available.times(factor).unwrap_or_default().max(Money::ZERO)
-        });
-        let value = match spendable {
+        let value = match funding.map(|funding| funding.spendable(&asset.venue)) {
             Some(spendable) if wanted_here > spendable => {
                 let share = wish.wanted.fraction_of(wanted_here).unwrap_or_default();
                 spendable.times(share).unwrap_or_default()
@@ -442,12 +475,6 @@ pub fn size_buys(
                     Reason::InsufficientFunds { missing }
                 },
             ));
-        }
-        // What the haircut of an earlier cycle left is not chased with ever smaller orders.
-        let haircut = funding.and_then(|funding| funding.haircut).unwrap_or(Decimal::ONE);
-        let least = (asset.value() + wish.wanted).times(Decimal::ONE - haircut).unwrap_or_default();
-        if is_short && value < least {
-            continue;
         }
         let order = value
             .quantity_at(asset.price)

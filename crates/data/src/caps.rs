@@ -1,6 +1,5 @@
 //! Market capitalisations by day, read as of a moment and never later.
 
-use crate::atomic;
 use crate::moment::{self, read_moment};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
@@ -37,15 +36,21 @@ pub enum CapFileError {
         /// What the file system said.
         source: io::Error,
     },
-    /// No file for an asset, or two.
-    #[error("{seen} for {ticker} in {}; expected one of {ticker}.csv and {ticker}.csv.gz", path.display())]
-    NotOneFile {
+    /// No file for an asset.
+    #[error("no file of capitalisations for {ticker} in {}; expected {ticker}.csv or {ticker}.csv.gz", path.display())]
+    Absent {
         /// The asset.
         ticker: Ticker,
         /// Where it was looked for.
         path: PathBuf,
-        /// What was found instead.
-        seen: &'static str,
+    },
+    /// Two files for an asset, and it is not clear which one holds.
+    #[error("two files of capitalisations for {ticker} in {}; expected only one of {ticker}.csv and {ticker}.csv.gz, move the other away", path.display())]
+    TwoFiles {
+        /// The asset.
+        ticker: Ticker,
+        /// Where they are.
+        path: PathBuf,
     },
     /// A name that is neither `.csv` nor `.csv.gz`.
     #[error("{} has an unknown ending; expected a name ending in .csv or .csv.gz", path.display())]
@@ -129,18 +134,18 @@ impl CapSeries {
 /// The file of an asset's capitalisations: `<root>/marketcap/<TICKER>.csv` or `.csv.gz`.
 ///
 /// # Errors
-/// [`CapFileError::NotOneFile`] if there is none, or both and it is not clear which one holds.
+/// [`CapFileError::Absent`] if there is none, [`CapFileError::TwoFiles`] if there are both.
 pub fn find_caps(root: &Path, ticker: &Ticker) -> Result<PathBuf, CapFileError> {
     let directory = root.join("marketcap");
     let plain = directory.join(format!("{ticker}.csv"));
     let packed = directory.join(format!("{ticker}.csv.gz"));
-    let seen = match (plain.is_file(), packed.is_file()) {
-        (true, false) => return Ok(plain),
-        (false, true) => return Ok(packed),
-        (true, true) => "two files of capitalisations",
-        (false, false) => "no file of capitalisations",
-    };
-    Err(CapFileError::NotOneFile { ticker: ticker.clone(), path: directory, seen })
+    let ticker = ticker.clone();
+    match (plain.is_file(), packed.is_file()) {
+        (true, false) => Ok(plain),
+        (false, true) => Ok(packed),
+        (true, true) => Err(CapFileError::TwoFiles { ticker, path: directory }),
+        (false, false) => Err(CapFileError::Absent { ticker, path: directory }),
+    }
 }
 
 /// Reads capitalisations: CSV or gzip-compressed CSV with the columns `date` (a day, meaning 00:00
@@ -171,7 +176,7 @@ pub fn write_caps(path: &Path, points: &[CapPoint]) -> Result<(), CapFileError> 
         accepted.push(path, *point, || point.as_of.to_string(), || point.cap_usd.to_string())?;
     }
     accepted.into_series(path)?;
-    atomic::replace(path, |out| {
+    keel_files::replace(path, |out| {
         if !packed {
             return write_lines(out, points);
         }

@@ -3,7 +3,6 @@
 //! Nothing is repaired silently. A file is either accepted as it is, or refused with its name, the
 //! row, the column, what was seen and what was expected; every write replaces a file in one step.
 
-mod atomic;
 pub mod candle_file;
 pub mod caps;
 mod decimal;

@@ -1,6 +1,5 @@
 //! Market rules: recorded Binance lists, and this project's own small format.
 
-use crate::atomic;
 use crate::decimal;
 use flate2::read::MultiGzDecoder;
 use keel_core::amount::Qty;
@@ -107,7 +106,7 @@ pub fn write_markets(path: &Path, markets: &[MarketRules]) -> Result<(), MarketF
             active: rules.active,
         })
         .collect();
-    atomic::replace(path, |out| {
+    keel_files::replace(path, |out| {
         serde_json::to_writer_pretty(&mut *out, &entries)?;
         writeln!(out)
     })

@@ -2,15 +2,15 @@
 
 use super::Report;
 use crate::commands::data::{count, moment, said};
+use crate::replay::{self, Longest, Made, MarketFiles, listed};
 use keel_config::Config;
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::market::MarketRules;
+use keel_core::candle::CandleSeries;
 use keel_core::policy::AssetPolicy;
-use keel_core::resample::{bar_start, fills};
-use keel_core::time::{TIMEFRAMES, Timeframe, Timestamp};
-use keel_data::{CandleStore, Verification};
+use keel_core::time::{Timeframe, Timestamp};
+use keel_data::{CandleStore, CapFileError, Verification};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// From when to when something is known.
 type Range = (Timestamp, Timestamp);
@@ -18,20 +18,28 @@ type Range = (Timestamp, Timestamp);
 pub(super) fn check(config: &Config, root: &Path, report: &mut Report) {
     report.begin("candles");
     if !root.is_dir() {
-        report.problem(root.display(), "there is no directory of that name; expected one as in docs/data.md");
+        report.problem(
+            root.display(),
+            "there is no directory of that name; expected one as in docs/data.md",
+        );
         return;
     }
+    let recorded = recorded_venues(config, report);
     let store = CandleStore::at(root);
+    let mut desk = Desk { store: &store, made: Made::default(), report };
     let mut candles: BTreeMap<&str, Range> = BTreeMap::new();
     for asset in &config.policy.assets {
         let market = Recorded {
             asset,
-            venue: recorded_venue(config, &asset.venue, report),
+            venue: recorded.get(&asset.venue).unwrap_or(&asset.venue),
             symbol: Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone()),
         };
-        if let Some(range) = check_candles(&store, &market, report) {
+        if let Some(range) = desk.candles(&market) {
             candles.insert(asset.ticker.as_str(), range);
         }
+    }
+    for text in desk.made.told() {
+        desk.report.note("", text);
     }
     together(config, &candles, report);
     report.begin("caps");
@@ -40,90 +48,103 @@ pub(super) fn check(config: &Config, root: &Path, report: &mut Report) {
         check_caps(config, root, asset, range, report);
     }
     report.begin("markets");
-    for venue in config.policy.venues() {
-        check_rules(config, root, &venue, report);
+    for (venue, recorded) in &recorded {
+        check_rules(config, root, (venue, recorded), report);
     }
+}
+
+/// The venues that assets are traded at, each with the one whose files a replay reads for it.
+fn recorded_venues(config: &Config, report: &mut Report) -> BTreeMap<VenueId, VenueId> {
+    let venues = config.policy.venues().into_iter().map(|venue| {
+        let recorded = replay::recorded_venue(config, &venue).unwrap_or_else(|failure| {
+            report.problem("", failure.message);
+            venue.clone()
+        });
+        (venue, recorded)
+    });
+    venues.collect()
 }
 
 /// An asset, and where its candles were recorded.
 struct Recorded<'a> {
     asset: &'a AssetPolicy,
-    venue: VenueId,
+    venue: &'a VenueId,
     symbol: Symbol,
 }
 
-/// The venue whose files stand for `venue`: `options.replay_venue` of its configuration, or itself.
-fn recorded_venue(config: &Config, venue: &VenueId, report: &mut Report) -> VenueId {
-    let named = config.venues.get(venue).and_then(|venue| venue.options.get("replay_venue"));
-    match named.map(|value| (value, value.as_str().and_then(|name| name.parse().ok()))) {
-        None => venue.clone(),
-        Some((_, Some(recorded))) => recorded,
-        Some((value, None)) => {
-            let text = format!(
-                "options.replay_venue is {value}; expected the name of a venue in the data directory"
-            );
-            report.problem(format!("exchange_configurations.{venue}"), text);
-            venue.clone()
+/// What is at hand while the candles are looked at.
+struct Desk<'a> {
+    store: &'a CandleStore,
+    made: Made,
+    report: &'a mut Report,
+}
+
+impl Desk<'_> {
+    /// Looks at every file that a replay reads for an asset. Returns the range that all its signals
+    /// cover.
+    fn candles(&mut self, market: &Recorded<'_>) -> Option<Range> {
+        let Recorded { asset, venue, symbol } = market;
+        let is_sound = self.verify(market);
+        let mut files = MarketFiles::new(self.store, venue, symbol);
+        let mut played = Vec::new();
+        let mut missing = Vec::new();
+        for timeframe in replay::wanted(asset) {
+            let is_signalled = replay::is_signalled(asset, timeframe);
+            match files.longest(timeframe) {
+                Ok(Some(Longest { series, from })) => {
+                    self.made.add(timeframe, from, &asset.ticker);
+                    if let Some(range) = range_of(&series).filter(|_| is_signalled) {
+                        played.push((series, range));
+                    }
+                }
+                Ok(None) if is_signalled => missing.push(timeframe),
+                Ok(None) => {}
+                // Broken files have been told already, and are missed here.
+                Err(_) if !is_sound => {}
+                Err(failure) => self.report.problem(&asset.ticker, failure.message),
+            }
         }
+        if !played.is_empty() {
+            self.report.ok(&asset.ticker, covered(market, &played));
+        }
+        if !missing.is_empty() {
+            let text = format!(
+                "no {} candles at {venue}, nor finer ones; not traded without them, `keel data import` brings them in",
+                listed(&missing)
+            );
+            self.report.problem(&asset.ticker, text);
+        }
+        let ranges = played.iter().map(|(_, range)| *range);
+        let needed = BTreeSet::from([asset.position_interval, asset.trend_interval]);
+        ranges
+            .reduce(|all, range| (all.0.max(range.0), all.1.min(range.1)))
+            .filter(|_| played.len() == needed.len())
+    }
+
+    /// Whether every file of a market is sound; what is wrong in the others has been told then.
+    fn verify(&mut self, market: &Recorded<'_>) -> bool {
+        let Recorded { asset, venue, symbol } = market;
+        let files: BTreeSet<Timeframe> = replay::wanted(asset)
+            .into_iter()
+            .flat_map(|wanted| MarketFiles::new(self.store, venue, symbol).sources(wanted))
+            .collect();
+        let mut is_sound = true;
+        for timeframe in files {
+            let problem = match self.store.verify(venue, symbol, timeframe) {
+                Ok(file) if file.can_be_loaded() => continue,
+                Ok(file) => bad_rows(market, timeframe, &file),
+                Err(error) => said(&error),
+            };
+            is_sound = false;
+            self.report.problem(&asset.ticker, problem);
+        }
+        is_sound
     }
 }
 
-/// Verifies every file that a replay reads for an asset. Returns the range that all its intervals
-/// cover.
-fn check_candles(store: &CandleStore, market: &Recorded<'_>, report: &mut Report) -> Option<Range> {
-    let Recorded { asset, venue, symbol } = market;
-    let needed = BTreeSet::from([asset.position_interval, asset.trend_interval]);
-    // Hours are read for the traded volume, even where no signal needs them.
-    let read = needed.iter().copied().chain([Timeframe::H1]).collect::<BTreeSet<_>>();
-    let mut good: BTreeMap<Timeframe, Verification> = BTreeMap::new();
-    let mut is_broken = false;
-    for (seconds, _) in TIMEFRAMES {
-        let Some(timeframe) = Timeframe::from_seconds(u64::from(seconds)) else { continue };
-        let path = store.path(venue, symbol, timeframe);
-        if !read.iter().any(|coarse| fills(timeframe, *coarse)) || !path.exists() {
-            continue;
-        }
-        match store.verify(venue, symbol, timeframe) {
-            Ok(file) if file.can_be_loaded() => {
-                good.insert(timeframe, file);
-            }
-            Ok(file) => {
-                is_broken = true;
-                report.problem(&asset.ticker, bad_rows(market, timeframe, &file));
-            }
-            Err(error) => {
-                is_broken = true;
-                report.problem(&asset.ticker, said(&error));
-            }
-        }
-    }
-    let mut common: Option<Range> = None;
-    let mut is_complete = true;
-    for wanted in needed {
-        match reaching_furthest(&good, wanted) {
-            Some((range, file)) => {
-                covered(market, wanted, range, file, report);
-                common = Some(
-                    common.map_or(range, |(first, last)| (first.max(range.0), last.min(range.1))),
-                );
-            }
-            None => {
-                is_complete = false;
-                // A broken file has been told, and may be the one that is missed here.
-                if !is_broken {
-                    let path = store.path(venue, symbol, wanted);
-                    report.problem(
-                        &asset.ticker,
-                        format!(
-                            "no {wanted} candles of {symbol} at {venue}, nor finer ones: it would not be traded; import them to {}",
-                            path.display()
-                        ),
-                    );
-                }
-            }
-        }
-    }
-    common.filter(|_| is_complete)
+fn range_of(series: &CandleSeries) -> Option<Range> {
+    let times = series.open_time_ms();
+    Some((Timestamp::from_ms(*times.first()?), Timestamp::from_ms(*times.last()?)))
 }
 
 fn bad_rows(market: &Recorded<'_>, timeframe: Timeframe, file: &Verification) -> String {
@@ -137,59 +158,32 @@ fn bad_rows(market: &Recorded<'_>, timeframe: Timeframe, file: &Verification) ->
     )
 }
 
-/// The file whose bars, made as long as wanted, end latest; of equals the coarsest, as in a replay.
-fn reaching_furthest(
-    good: &BTreeMap<Timeframe, Verification>,
-    wanted: Timeframe,
-) -> Option<(Range, &Verification)> {
-    let mut best: Option<(Range, &Verification)> = None;
-    for (timeframe, file) in good.iter().rev().filter(|(finer, _)| fills(**finer, wanted)) {
-        let (Some(first), Some(last)) = (file.first, file.last) else { continue };
-        // The last bar counts only once its last finer bar is there.
-        let closed = last.plus_ms(timeframe.ms());
-        let range = (bar_start(wanted, first), bar_start(wanted, closed).plus_ms(-wanted.ms()));
-        if range.0 <= range.1 && best.is_none_or(|(known, _)| range.1 > known.1) {
-            best = Some((range, file));
-        }
-    }
-    best
-}
-
-fn covered(
-    market: &Recorded<'_>,
-    wanted: Timeframe,
-    (first, last): Range,
-    file: &Verification,
-    report: &mut Report,
-) {
-    let gaps = match file.gaps.len() {
-        0 => "no gaps".to_owned(),
-        n => format!(
-            "{} ({} missing)",
-            count(n, "gap", "gaps"),
-            count(file.missing_bars(), "bar", "bars")
-        ),
-    };
-    let made = if file.timeframe == wanted {
-        String::new()
-    } else {
-        format!("made from {} candles with ", file.timeframe)
-    };
+/// Where the bars of an asset are from, and what they cover.
+fn covered(market: &Recorded<'_>, played: &[(CandleSeries, Range)]) -> String {
     let venue = &market.asset.venue;
-    let place = if market.venue == *venue {
+    let place = if market.venue == venue {
         venue.to_string()
     } else {
         format!("{venue} (recorded at {})", market.venue)
     };
-    report.ok(
-        &market.asset.ticker,
-        format!(
-            "{} at {place}, {wanted} from {} to {}, {made}{gaps}",
-            market.symbol,
-            moment(first),
-            moment(last)
-        ),
-    );
+    let lengths: Vec<String> = played
+        .iter()
+        .map(|(series, (first, last))| {
+            let gaps = series.gaps();
+            let missing = gaps.iter().map(|gap| gap.bars).sum();
+            let gaps = match gaps.len() {
+                0 => "no gaps".to_owned(),
+                n => format!(
+                    "{} ({} missing)",
+                    count(n, "gap", "gaps"),
+                    count(missing, "bar", "bars")
+                ),
+            };
+            let timeframe = series.timeframe();
+            format!("{timeframe} from {} to {}, {gaps}", moment(*first), moment(*last))
+        })
+        .collect();
+    format!("at {place}, {}", lengths.join("; "))
 }
 
 /// What holds for all assets: when they have candles together, and which of them end early.
@@ -206,7 +200,7 @@ fn together(config: &Config, candles: &BTreeMap<&str, Range>, report: &mut Repor
         // Bars of different lengths start at different moments before the same end.
         if newest.since_ms(*last) > 2 * longest {
             let text = format!(
-                "its candles end at {}, those of others at {}: it is not traded after that",
+                "candles end at {}, those of others at {}: not traded after that",
                 moment(*last),
                 moment(newest)
             );
@@ -237,8 +231,16 @@ fn check_caps(
     let ticker = &asset.ticker;
     let path = match keel_data::find_caps(root, ticker) {
         Ok(path) => path,
+        Err(CapFileError::Absent { path, .. }) => {
+            let text = format!(
+                "no market caps in {}; not traded without them, expected <TICKER>.csv or <TICKER>.csv.gz as in docs/data.md",
+                path.display()
+            );
+            report.problem(ticker, text);
+            return;
+        }
         Err(error) => {
-            report.problem(ticker, format!("{}; without it, it would not be traded", said(&error)));
+            report.problem(ticker, said(&error));
             return;
         }
     };
@@ -270,7 +272,7 @@ fn check_caps(
     }
     if first.as_of.since_ms(candles_first) >= Timeframe::D1.ms() {
         let text = format!(
-            "none before {}, {} after the first candle: it is not traded until then",
+            "none before {}, {} after the first candle: not traded until then",
             moment(first.as_of),
             days_in(first.as_of.since_ms(candles_first))
         );
@@ -282,18 +284,22 @@ fn days_in(ms: i64) -> String {
     count(usize::try_from(ms / Timeframe::D1.ms()).unwrap_or(0), "day", "days")
 }
 
-fn check_rules(config: &Config, root: &Path, venue: &VenueId, report: &mut Report) {
+fn check_rules(
+    config: &Config,
+    root: &Path,
+    (venue, recorded): (&VenueId, &VenueId),
+    report: &mut Report,
+) {
     const ASSUMED: &str =
         "a replay takes multiples of 0.00000001 and orders of at least 5 in the quote currency";
-    let recorded = recorded_venue(config, venue, &mut Report::default());
-    let Some(path) = rules_path(root, &recorded) else {
-        report.note(venue, format!("no recorded market rules; {ASSUMED}"));
-        return;
-    };
-    let rules = match read_rules(root, &recorded, &path) {
-        Ok(rules) => rules,
-        Err(text) => {
-            report.problem(venue, text);
+    let rules = match replay::rules(root, recorded) {
+        Ok(Some(rules)) => rules,
+        Ok(None) => {
+            report.note(venue, format!("no recorded market rules; {ASSUMED}"));
+            return;
+        }
+        Err(failure) => {
+            report.problem(venue, failure.message);
             return;
         }
     };
@@ -304,51 +310,30 @@ fn check_rules(config: &Config, root: &Path, venue: &VenueId, report: &mut Repor
         .filter(|asset| asset.venue == *venue)
         .map(|asset| Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone()))
         .collect();
-    let known = |symbol: &Symbol| rules.iter().find(|rules| rules.symbol == *symbol);
-    let found = symbols.iter().filter(|symbol| known(symbol).is_some()).count();
+    let known = |symbol: &&Symbol| rules.markets.iter().find(|rules| rules.symbol == **symbol);
+    let (found, unknown): (Vec<&Symbol>, Vec<&Symbol>) =
+        symbols.iter().partition(|symbol| known(symbol).is_some());
     report.ok(
         venue,
         format!(
-            "rules for {found} of {} in {}",
+            "rules for {} of {} in {}",
+            found.len(),
             count(symbols.len(), "market", "markets"),
-            path.display()
+            rules.path.display()
         ),
     );
-    for symbol in &symbols {
-        match known(symbol) {
-            None => report.note(venue, format!("no rules for {symbol}; {ASSUMED}")),
-            Some(rules) if !rules.active => report.note(
-                venue,
-                format!("{symbol} is listed as closed; a replay trades it while it has candles"),
-            ),
-            Some(_) => {}
-        }
+    if !unknown.is_empty() {
+        report.note(venue, format!("no rules for {}; {ASSUMED}", listed(&unknown)));
     }
-}
-
-/// `<root>/markets/<venue>.json`, or the newest recorded `exchangeInfo` reply.
-fn rules_path(root: &Path, venue: &VenueId) -> Option<PathBuf> {
-    let own = keel_data::markets_path(root, venue);
-    if own.exists() {
-        return Some(own);
-    }
-    let directory = root.join("exchange_responses").join(venue.as_str());
-    std::fs::read_dir(directory)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.is_some_and(|name| name.starts_with("v3_exchangeInfo"))
-        })
-        .max()
-}
-
-fn read_rules(root: &Path, venue: &VenueId, path: &Path) -> Result<Vec<MarketRules>, String> {
-    if path == keel_data::markets_path(root, venue) {
-        keel_data::read_markets(path).map_err(|error| said(&error))
-    } else {
-        keel_data::read_binance_exchange_info(path)
-            .map(|list| list.markets)
-            .map_err(|error| said(&error))
+    let closed: Vec<&Symbol> = found
+        .into_iter()
+        .filter(|symbol| known(symbol).is_some_and(|rules| !rules.active))
+        .collect();
+    if !closed.is_empty() {
+        let text = format!(
+            "listed as closed: {}; a replay trades there while there are candles",
+            listed(&closed)
+        );
+        report.note(venue, text);
     }
 }

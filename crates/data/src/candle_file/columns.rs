@@ -1,6 +1,6 @@
 //! Rows out of Arrow record batches, which both Parquet and Feather are read into.
 
-use super::{CandleFileError, CellFault, FINITE, Row, TIME_NAMES, VALUE_NAMES, missing};
+use super::{CandleFileError, CellFault, FINITE, Row, TIME_NAMES, VALUE_NAMES, positions};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Float32Type, Float64Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
@@ -26,15 +26,7 @@ impl Layout {
     pub(super) fn find(path: &Path, schema: &Schema) -> Result<Self, CandleFileError> {
         let seen: Vec<String> =
             schema.fields().iter().map(|f| f.name().to_ascii_lowercase()).collect();
-        let position = |name: &str| seen.iter().position(|seen| seen == name);
-        let time = TIME_NAMES
-            .iter()
-            .find_map(|name| position(name))
-            .ok_or_else(|| missing(path, &TIME_NAMES, &seen))?;
-        let mut values = [0; 5];
-        for (at, name) in values.iter_mut().zip(VALUE_NAMES) {
-            *at = position(name).ok_or_else(|| missing(path, &[name], &seen))?;
-        }
+        let (time, values) = positions(path, &seen)?;
         check_types(path, schema, time, values)?;
         Ok(Self { time, values })
     }

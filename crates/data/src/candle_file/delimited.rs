@@ -1,9 +1,8 @@
 //! CSV, plain or gzip-compressed.
 
 use super::{
-    CandleFileError, CellFault, FINITE, Kind, Row, TIME_NAMES, VALUE_NAMES, damaged, missing,
+    CandleFileError, CellFault, FINITE, Kind, Row, TIME_NAMES, VALUE_NAMES, damaged, positions,
 };
-use crate::atomic;
 use crate::moment::{EXPECTED, FIRST_READABLE_MS, read_moment};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -35,15 +34,7 @@ impl Layout {
             .iter()
             .map(|name| name.trim_start_matches('\u{feff}').to_ascii_lowercase())
             .collect();
-        let position = |name: &str| seen.iter().position(|seen| seen == name);
-        let time = TIME_NAMES
-            .iter()
-            .find_map(|name| position(name))
-            .ok_or_else(|| missing(path, &TIME_NAMES, &seen))?;
-        let mut values = [0; 5];
-        for (at, name) in values.iter_mut().zip(VALUE_NAMES) {
-            *at = position(name).ok_or_else(|| missing(path, &[name], &seen))?;
-        }
+        let (time, values) = positions(path, &seen)?;
         Ok(Self { time, values })
     }
 
@@ -85,7 +76,7 @@ pub fn write_csv(path: &Path, candles: &[Candle]) -> Result<(), CandleFileError>
         let open_time_ms = candles[at].open_time_ms;
         return Err(CandleFileError::TooEarlyForCsv { row: at + 1, open_time_ms });
     }
-    atomic::replace(path, |out| {
+    keel_files::replace(path, |out| {
         if kind == Kind::Csv {
             return write_lines(out, candles);
         }

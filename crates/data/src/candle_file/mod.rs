@@ -221,6 +221,20 @@ fn damaged(
     CandleFileError::Damaged { path: path.to_path_buf(), kind, source: source.into() }
 }
 
+/// Where the time and the values are among columns with these names, which are in lowercase.
+fn positions(path: &Path, seen: &[String]) -> Result<(usize, [usize; 5]), CandleFileError> {
+    let position = |name: &str| seen.iter().position(|seen| seen == name);
+    let time = TIME_NAMES
+        .iter()
+        .find_map(|name| position(name))
+        .ok_or_else(|| missing(path, &TIME_NAMES, seen))?;
+    let mut values = [0; 5];
+    for (at, name) in values.iter_mut().zip(VALUE_NAMES) {
+        *at = position(name).ok_or_else(|| missing(path, &[name], seen))?;
+    }
+    Ok((time, values))
+}
+
 fn missing(path: &Path, names: &[&str], seen: &[String]) -> CandleFileError {
     CandleFileError::MissingColumn {
         path: path.to_path_buf(),

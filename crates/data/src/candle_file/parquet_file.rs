@@ -2,7 +2,6 @@
 
 use super::columns::Layout;
 use super::{CandleFileError, Row, TIME_NAMES, VALUE_NAMES, damaged};
-use crate::atomic;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use keel_core::candle::Candle;
@@ -58,7 +57,7 @@ fn columns_fit(metadata: &ParquetMetaData, size: u64) -> bool {
 /// # Errors
 /// What the file system or the encoder said; the file is as it was then.
 pub fn write_parquet(path: &Path, candles: &[Candle]) -> Result<(), CandleFileError> {
-    atomic::replace(path, |out| encode(out, candles)).map_err(|source| CandleFileError::Write {
+    keel_files::replace(path, |out| encode(out, candles)).map_err(|source| CandleFileError::Write {
         path: path.to_path_buf(),
         source: Box::new(source),
     })

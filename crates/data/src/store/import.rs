@@ -92,7 +92,7 @@ pub struct ImportReport {
 ///
 /// # Errors
 /// A file that cannot be read; bad rows, unless they are to be left out; no row left; a distance
-/// that is no timeframe or not the one given; a broken file in the store; a write that fails.
+/// that is no timeframe, or a longer or shorter one than was given; a broken file in the store; a write that fails.
 pub fn import(
     file: &Path,
     venue: &VenueId,
@@ -167,19 +167,24 @@ fn agreed_timeframe(
     for pair in times.windows(2) {
         *distances.entry(pair[1].saturating_sub(pair[0])).or_default() += 1;
     }
-    if let Some(given) = given {
-        // Daily bars on an hourly grid would pass every other check.
-        return match distances.first_key_value() {
-            Some((closest, _)) if *closest > given.ms() => Err(StoreError::WrongTimeframe {
-                path: path.to_path_buf(),
-                timeframe: given,
-                seen: spoken(*closest),
-            }),
-            _ => Ok(given),
-        };
-    }
     // On a tie the shorter distance: the longer one is then a hole.
     let usual = distances.iter().max_by_key(|(ms, count)| (**count, -**ms)).map(|(ms, _)| *ms);
+    if let Some(given) = given {
+        let path = path.to_path_buf();
+        // Daily bars on an hourly grid would pass every other check.
+        if let Some(closest) = distances.keys().next().filter(|closest| **closest > given.ms()) {
+            return Err(StoreError::WrongTimeframe {
+                path,
+                timeframe: given,
+                seen: spoken(*closest),
+            });
+        }
+        // With bad rows left out, every fourth hour would pass for a bar of four hours.
+        if let Some(usual) = usual.filter(|usual| *usual < given.ms()) {
+            return Err(StoreError::ShorterBars { path, timeframe: given, seen: spoken(usual) });
+        }
+        return Ok(given);
+    }
     timeframes().find(|timeframe| usual == Some(timeframe.ms())).ok_or_else(|| {
         let seen = usual.map_or_else(|| "an unknown time".to_owned(), spoken);
         StoreError::UnknownTimeframe { path: path.to_path_buf(), seen }

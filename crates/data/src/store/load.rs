@@ -69,8 +69,7 @@ impl CandleStore {
         finer.map(|finer| (self.path(venue, symbol, *finer), *finer)).ok_or_else(|| {
             let seen: Vec<&str> = there.iter().map(|other| other.name()).collect();
             StoreError::NotFound {
-                venue: venue.clone(),
-                symbol: symbol.clone(),
+                market: Box::new((venue.clone(), symbol.clone())),
                 timeframe,
                 path: self.market(venue, symbol),
                 seen: if seen.is_empty() { "none".to_owned() } else { seen.join(" ") },

@@ -42,12 +42,10 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Neither the file nor a finer one it could be built from.
-    #[error("no {timeframe} candles of {symbol} on {venue} in {}, nor finer ones that fill them; there are {seen}, import a file first", path.display())]
+    #[error("no {timeframe} candles of {} on {} in {}, nor finer ones that fill them; there are {seen}, import a file first", market.1, market.0, path.display())]
     NotFound {
-        /// The venue.
-        venue: VenueId,
-        /// The market.
-        symbol: Symbol,
+        /// The venue and the market; apart, as every result would be as large as they are.
+        market: Box<(VenueId, Symbol)>,
         /// The length of the bars that were asked for.
         timeframe: Timeframe,
         /// Where they were looked for.
@@ -67,7 +65,7 @@ pub enum StoreError {
         problem: RowProblem,
     },
     /// Rows that must not be imported.
-    #[error("{} has {count} bad rows, first {examples}; nothing was imported, correct the file or leave them out with --drop-bad", path.display())]
+    #[error("{} has {}, first {examples}; nothing was imported, correct the file or leave bad rows out with --drop-bad", path.display(), counted(*count, "bad row"))]
     BadRows {
         /// The file.
         path: PathBuf,
@@ -100,8 +98,18 @@ pub enum StoreError {
         /// The smallest distance.
         seen: String,
     },
+    /// The bars are shorter than was said.
+    #[error("the bars of {} are usually {seen} apart, expected {timeframe}; import them without --timeframe, then build longer ones with `keel data resample` and --to {timeframe}", path.display())]
+    ShorterBars {
+        /// The file.
+        path: PathBuf,
+        /// What was said.
+        timeframe: Timeframe,
+        /// The usual distance.
+        seen: String,
+    },
     /// Bars that are in the store would disappear.
-    #[error("{} would lose {count} bars, first {first}; it was left as it is", path.display())]
+    #[error("{} would lose {}, first {first}; it was left as it is", path.display(), counted(*count, "bar"))]
     WouldLose {
         /// The file.
         path: PathBuf,
@@ -178,6 +186,11 @@ fn symbol_of(name: &str) -> Option<Symbol> {
     let (base, quote) = name.split_once('-')?;
     let (base, quote): (Ticker, Ticker) = (base.parse().ok()?, quote.parse().ok()?);
     Some(Symbol::new(base, quote))
+}
+
+/// `1 bar`, `2 bars`.
+fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Every timeframe, shortest first.
