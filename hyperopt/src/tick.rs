@@ -29,7 +29,7 @@ impl Ticks {
         Self { by_month }
     }
 
-    /// Decimals of prices at a moment; [`UNKNOWN`] before the first price that is not whole.
+    /// Decimals of prices at a moment; `UNKNOWN` before the first price that is not whole.
     #[must_use]
     pub fn decimals_at(&self, time_ms: i64) -> u32 {
         self.by_month.range(..=month_number(time_ms)).next_back().map_or(UNKNOWN, |(_, most)| *most)
