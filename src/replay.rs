@@ -9,13 +9,12 @@ use keel_core::market::MarketRules;
 use keel_core::plan::Markets;
 use keel_core::policy::AssetPolicy;
 use keel_core::ports::CapPoint;
-use keel_core::resample::{fills, resample};
-use keel_core::time::{TIMEFRAMES, Timeframe, Timestamp};
-use keel_data::{CandleStore, CapFileError};
+use keel_core::time::{Timeframe, Timestamp};
+use keel_data::{CandleStore, CapFileError, Longest, MarketFiles};
 use keel_sim::tape::{Tape, VenueTape};
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
-use std::collections::btree_map::Entry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,7 +114,7 @@ impl Loader<'_> {
         let mut missing = Vec::new();
         let mut files = MarketFiles::new(self.store, venue, symbol);
         for timeframe in wanted(asset) {
-            match files.longest(timeframe)? {
+            match files.longest(timeframe).map_err(|error| unusable(&error))? {
                 Some(Longest { series, from }) => {
                     self.notes.made.add(timeframe, from, &asset.ticker);
                     self.fingerprint_of(symbol, &series);
@@ -224,75 +223,6 @@ pub(crate) fn wanted(asset: &AssetPolicy) -> BTreeSet<Timeframe> {
 /// Whether a signal of an asset needs bars of this length.
 pub(crate) fn is_signalled(asset: &AssetPolicy, timeframe: Timeframe) -> bool {
     [asset.position_interval, asset.trend_interval].contains(&timeframe)
-}
-
-/// The recorded candle files of one market, each read once.
-pub(crate) struct MarketFiles<'a> {
-    store: &'a CandleStore,
-    venue: &'a VenueId,
-    symbol: &'a Symbol,
-    read: BTreeMap<Timeframe, CandleSeries>,
-}
-
-/// The bars that a replay plays.
-pub(crate) struct Longest {
-    /// At least one bar.
-    pub(crate) series: CandleSeries,
-    /// The length of the bars in the file they were made from.
-    pub(crate) from: Timeframe,
-}
-
-impl<'a> MarketFiles<'a> {
-    pub(crate) const fn new(
-        store: &'a CandleStore,
-        venue: &'a VenueId,
-        symbol: &'a Symbol,
-    ) -> Self {
-        Self { store, venue, symbol, read: BTreeMap::new() }
-    }
-
-    /// The files that bars of a length can be made from, the coarsest first.
-    pub(crate) fn sources(&self, timeframe: Timeframe) -> Vec<Timeframe> {
-        TIMEFRAMES
-            .iter()
-            .rev()
-            .filter_map(|(seconds, _)| Timeframe::from_seconds(u64::from(*seconds)))
-            .filter(|finer| fills(*finer, timeframe))
-            .filter(|finer| self.store.path(self.venue, self.symbol, *finer).exists())
-            .collect()
-    }
-
-    /// The file of a timeframe, or a finer one made coarser when it reaches further: some
-    /// recordings end years earlier on one timeframe than on another.
-    ///
-    /// # Errors
-    /// Any of these files that cannot be used.
-    pub(crate) fn longest(&mut self, timeframe: Timeframe) -> Result<Option<Longest>, Failure> {
-        let mut best: Option<Longest> = None;
-        for from in self.sources(timeframe) {
-            let recorded = self.recorded(from)?;
-            let series = if from == timeframe {
-                recorded.clone()
-            } else {
-                resample(recorded, timeframe).map_err(|error| unusable(&error))?.series
-            };
-            let end = |series: &CandleSeries| series.open_time_ms().last().copied();
-            if end(&series) > best.as_ref().and_then(|known| end(&known.series)) {
-                best = Some(Longest { series, from });
-            }
-        }
-        Ok(best)
-    }
-
-    fn recorded(&mut self, timeframe: Timeframe) -> Result<&CandleSeries, Failure> {
-        Ok(match self.read.entry(timeframe) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unread) => {
-                let loaded = self.store.load(self.venue, self.symbol, timeframe);
-                unread.insert(loaded.map_err(|error| unusable(&error))?.series)
-            }
-        })
-    }
 }
 
 /// Recorded rules of a venue's markets.

@@ -17,6 +17,6 @@ pub use markets::{
     write_markets,
 };
 pub use store::{
-    CandleStore, Conflict, ImportMode, ImportOptions, ImportReport, Listing, Loaded, Problem,
-    ResampleReport, RowProblem, StoreError, StoredFile, Verification, import,
+    CandleStore, Conflict, ImportMode, ImportOptions, ImportReport, Listing, Loaded, Longest,
+    MarketFiles, Problem, ResampleReport, RowProblem, StoreError, StoredFile, Verification, import,
 };

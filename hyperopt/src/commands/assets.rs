@@ -13,7 +13,7 @@ use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::policy::AssetPolicy;
 use keel_core::strategy::Stage;
 use keel_core::time::{Timeframe, Timestamp};
-use keel_data::CandleStore;
+use keel_data::{CandleStore, MarketFiles};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::PathBuf;
@@ -133,11 +133,15 @@ impl Desk {
         };
         let symbol =
             Symbol { base: asset.ticker.clone(), quote: self.config.policy.stablecoin.clone() };
-        let loaded = self.store.load(&venue, &symbol, timeframe)?;
+        // The same choice as a replay's: a finer file, made coarser, when it reaches further.
+        let series = match MarketFiles::new(&self.store, &venue, &symbol).longest(timeframe)? {
+            Some(longest) => longest.series,
+            None => self.store.load(&venue, &symbol, timeframe)?.series,
+        };
         Ok(RawMember {
             ticker: asset.ticker.to_string(),
             market_cap: 0.0,
-            candles: Arc::new(loaded.series.iter().collect()),
+            candles: Arc::new(series.iter().collect()),
         })
     }
 

@@ -2,13 +2,15 @@
 
 use super::Report;
 use crate::commands::data::{count, moment, said};
-use crate::replay::{self, Longest, Made, MarketFiles, listed};
+use crate::exit::{Code, Failure};
+use crate::replay::{self, Made, listed};
 use keel_config::Config;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::candle::CandleSeries;
 use keel_core::policy::AssetPolicy;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_data::{CandleStore, CapFileError, Verification};
+use keel_data::{Longest, MarketFiles};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -101,7 +103,10 @@ impl Desk<'_> {
                 Ok(None) => {}
                 // Broken files have been told already, and are missed here.
                 Err(_) if !is_sound => {}
-                Err(failure) => self.report.problem(&asset.ticker, failure.message),
+                Err(error) => {
+                    let failure = Failure::from_error(Code::BadData, &error);
+                    self.report.problem(&asset.ticker, failure.message);
+                }
             }
         }
         if !played.is_empty() {

@@ -3,6 +3,7 @@
 mod import;
 mod list;
 mod load;
+mod market_files;
 mod resampling;
 mod verify;
 
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub use import::{Conflict, ImportMode, ImportOptions, ImportReport, import};
 pub use list::{Listing, StoredFile};
 pub use load::Loaded;
+pub use market_files::{Longest, MarketFiles};
 pub use resampling::ResampleReport;
 pub use verify::{Problem, RowProblem, Verification};
 
