@@ -161,15 +161,15 @@ fn killed_and_interrupted_runs_continue_to_the_same_end() {
     demo(whole.path(), "120").expect(0, &[]);
     let broken = place();
     let mut killed = start_long(broken.path());
-    let _output = wait_for(&mut killed, "30 %");
+    let _output = wait_for(&mut killed, "20 %");
     signal(&killed, "-KILL");
     assert!(!killed.wait().unwrap().success());
     let mut interrupted = start_long(broken.path());
-    let _output = wait_for(&mut interrupted, "60 %");
+    let _output = wait_for(&mut interrupted, "40 %");
     signal(&interrupted, "-INT");
     assert_eq!(interrupted.wait().unwrap().code(), Some(130));
     let mut terminated = start_long(broken.path());
-    let _output = wait_for(&mut terminated, "90 %");
+    let _output = wait_for(&mut terminated, "50 %");
     signal(&terminated, "-TERM");
     assert_eq!(terminated.wait().unwrap().code(), Some(130));
     demo(broken.path(), "120").expect(0, &["continuing after cycle"]);
