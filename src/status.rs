@@ -247,4 +247,71 @@ mod tests {
             r#"{"a NaN\" NaN": null, "b": null, "c": [null]}"#
         );
     }
+
+    fn policy() -> Policy {
+        use keel_core::policy::{AssetPolicy, Settings};
+        use keel_core::time::Timeframe;
+        let strategy = keel_core::strategy::find("keltner_channel").unwrap();
+        Policy {
+            settings: Settings::default(),
+            stablecoin: "USDT".parse().unwrap(),
+            assets: vec![AssetPolicy {
+                ticker: "BTC".parse().unwrap(),
+                level: 1,
+                venue: "binance".parse().unwrap(),
+                coingecko_id: None,
+                position_interval: Timeframe::H1,
+                trend_interval: Timeframe::H4,
+                strategy,
+                position_params: strategy.defaults(),
+                trend_params: strategy.defaults(),
+            }],
+            parked: Vec::new(),
+        }
+    }
+
+    fn imported(text: &str) -> Result<State, StatusError> {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("status.json");
+        std::fs::write(&path, text).unwrap();
+        import(&path, &policy())
+    }
+
+    #[test]
+    fn a_status_of_the_seed_is_read_and_what_it_does_not_know_stays_unknown() {
+        let state = imported(
+            r#"{"BTC": {"price": 64000.5, "last_market_cap": NaN, "free": 0.25, "used": 0.0,
+                "position_last_check_bucket": 480000, "position_signal_prev_1": 1.0,
+                "position_signal_prev_2": -1.0, "trend_signal_prev_1": 0.0, "done": true},
+                "GONE": {"position_signal_prev_1": 0.0}}"#,
+        )
+        .unwrap();
+        assert_eq!(state.assets.len(), 1);
+        let bitcoin = &state.assets[&"BTC".parse::<Ticker>().unwrap()];
+        assert_eq!(bitcoin.price, Some(Price::new(Decimal::new(640_005, 1))));
+        assert_eq!(bitcoin.balance.free, Qty::new(Decimal::new(25, 2)));
+        assert_eq!(bitcoin.market_cap, None);
+        assert_eq!((bitcoin.position.prev_1, bitcoin.position.prev_2), (Signal::Buy, Signal::Sell));
+        assert_eq!(bitcoin.position.bucket, None, "the signals are computed again");
+        // What we write, we read; of the signals what counts: both a sell while one is unknown.
+        let written = to_json(&policy(), &state).to_string();
+        let again = imported(&written).unwrap().assets.remove(&"BTC".parse().unwrap()).unwrap();
+        assert_eq!((again.price, again.balance), (bitcoin.price, bitcoin.balance));
+        assert_eq!((again.position.prev_1, again.trend.prev_1), (Signal::Sell, Signal::Sell));
+    }
+
+    #[test]
+    fn other_files_are_not_taken_for_a_status() {
+        for text in [
+            "",
+            "[]",
+            "{}",
+            "{\"BTC\": 1}",
+            "{\"BTC\": {}}",
+            "{\"BTC\": {\"position_signal_prev_1\": 2}}",
+        ] {
+            let error = imported(text).unwrap_err().to_string();
+            assert!(error.contains("nothing was changed"), "{text}: {error}");
+        }
+    }
 }
