@@ -1,0 +1,1 @@
+//! The whole portfolio over history: backtests, sweeps, statistics.

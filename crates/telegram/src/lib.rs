@@ -1,0 +1,1 @@
+//! Reports and commands in a Telegram chat.

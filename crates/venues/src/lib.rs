@@ -1,0 +1,5 @@
+//! Adapters to exchanges: requests, signatures, replies, limits.
+
+pub mod api;
+pub mod http;
+pub mod venue;
