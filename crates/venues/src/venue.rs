@@ -40,7 +40,7 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[];
+pub static VENUES: &[Venue] = &[crate::binance::VENUE];
 
 /// The venue called `id`.
 #[must_use]
