@@ -319,7 +319,7 @@ def refused(f):
         f.error(f"an order refused for {name}", order, run, reply, kind, code, ccxt_agrees=kind not in ("duplicate_id", "clock"))
     for name, status in (("429", 429), ("418", 418)):
         f.error(f"a read refused with {name}", {"method": "time"}, lambda x: x.fetch_time(),
-                said(-1003, "Too much request weight used.", status, {"retry-after": "17"}), "rate_limited", "-1003")
+                said(-1003, "Too much request weight used.", status, {"retry-after": "17"}), "rate_limited")
     for name, reply in (
         ("503", said(-1000, "Service unavailable", 503)),
         ("an internal time-out", said(-1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown.", 408)),
