@@ -28,9 +28,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Binance checks it again before the matching engine.
-const RECEIVE_WINDOW_MS: u32 = 10_000;
-/// Rows of a page of orders or trades when no number is asked for.
-const PAGE: usize = 500;
+const RECEIVE_WINDOW_MS: u32 = 5000;
+/// The most rows of a page of orders or trades.
+const PAGE: usize = 1000;
 /// The longest span that a list by time may cover.
 const SPAN_MS: i64 = 24 * 3_600_000;
 /// Orders that never traded are archived after this.
@@ -159,13 +159,13 @@ impl Binance {
         self.private(Method::Get, path, &[weight(units)], parameters).await
     }
 
-    async fn quotes(&self, symbols: &BTreeMap<String, Symbol>) -> Answer<Vec<TickerQuote>> {
-        let names: Vec<&str> = symbols.keys().map(String::as_str).collect();
+    async fn quotes(&self, symbols: &[Symbol]) -> Answer<Vec<TickerQuote>> {
+        let names: Vec<String> = symbols.iter().map(market_id).collect();
         let units = if names.len() <= CHEAP_TICKERS { 2 } else { 40 };
-        let list = Value::from(names).to_string();
+        let list = Value::from(names.clone()).to_string();
         let reply =
             self.public("/api/v3/ticker/24hr", weight(units), vec![("symbols", list)]).await?;
-        read::tickers(&body(&reply)?, symbols)
+        read::tickers(&body(&reply)?, &names.into_iter().zip(symbols.iter().cloned()).collect())
     }
 
     /// Our symbol of a market that a reply names.
@@ -190,7 +190,8 @@ impl Binance {
     ) -> Answer<Vec<Value>> {
         let now_ms = AtomicI64::new(0);
         let market = ("symbol", market_id(symbol));
-        let first = vec![market.clone(), ("startTime", since.ms().to_string())];
+        let limit = ("limit", PAGE.to_string());
+        let first = vec![market.clone(), ("startTime", since.ms().to_string()), limit.clone()];
         let mut rows = self.dated(path, first, &now_ms).await?;
         let now = now_ms.load(Ordering::Relaxed);
         if now - since.ms() < SPAN_MS {
@@ -205,6 +206,7 @@ impl Binance {
                 market.clone(),
                 ("startTime", start.to_string()),
                 ("endTime", end.to_string()),
+                limit.clone(),
             ];
             let mut day = items(&self.read(path, 20, span).await?)?.to_vec();
             self.further_pages(path, &market, id, &mut day, Some(end)).await?;
@@ -249,7 +251,8 @@ impl Binance {
         let mut page = rows.len();
         while page >= PAGE {
             let Some(last) = read::last_id(rows, key)? else { return Ok(()) };
-            let next = vec![market.clone(), (from, (last + 1).to_string())];
+            let next =
+                vec![market.clone(), (from, (last + 1).to_string()), ("limit", PAGE.to_string())];
             let reply = self.read(path, 20, next).await?;
             let more = items(&reply)?;
             page = more.len();
@@ -314,14 +317,12 @@ impl ExchangeApi for Binance {
     async fn tickers(&self, symbols: &[Symbol]) -> Answer<Vec<TickerQuote>> {
         let mut quotes = Vec::new();
         for chunk in symbols.chunks(CHEAP_TICKERS) {
-            let named: BTreeMap<String, Symbol> =
-                chunk.iter().map(|symbol| (market_id(symbol), symbol.clone())).collect();
-            match self.quotes(&named).await {
+            match self.quotes(chunk).await {
                 Ok(more) => quotes.extend(more),
                 // One unknown market makes the venue refuse the whole list.
                 Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {
-                    for (name, symbol) in named {
-                        match self.quotes(&BTreeMap::from([(name, symbol)])).await {
+                    for symbol in chunk {
+                        match self.quotes(std::slice::from_ref(symbol)).await {
                             Ok(more) => quotes.extend(more),
                             Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {}
                             Err(error) => return Err(error),
@@ -427,8 +428,11 @@ impl ExchangeApi for Binance {
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
-        let parameters =
-            vec![("symbol", market_id(symbol)), ("orderId", venue_order_id.to_owned())];
+        let parameters = vec![
+            ("symbol", market_id(symbol)),
+            ("orderId", venue_order_id.to_owned()),
+            ("limit", PAGE.to_string()),
+        ];
         let value = self.read("/api/v3/myTrades", 5, parameters).await?;
         let trades: Vec<OwnTrade> =
             items(&value)?.iter().map(|row| read::trade(row, symbol)).collect::<Answer<_>>()?;
