@@ -191,9 +191,10 @@ impl Kraken {
     ) -> Answer<Value> {
         let keys = self.connection.keys.as_ref();
         let keys = keys.ok_or_else(|| ApiError::NotSent("kraken has no API key".to_owned()))?;
-        let secret = base64_bytes(&keys.secret).filter(|secret| !secret.is_empty()).ok_or_else(
-            || ApiError::NotSent("the API secret of kraken is not base64".to_owned()),
-        )?;
+        let secret =
+            base64_bytes(&keys.secret).filter(|secret| !secret.is_empty()).ok_or_else(|| {
+                ApiError::NotSent("the API secret of kraken is not base64".to_owned())
+            })?;
         let path = format!("/0/private/{method}");
         let url = self.url(&path);
         let build = |now_ms: i64| {
@@ -226,9 +227,9 @@ impl Kraken {
     fn next_nonce(&self, now_ms: i64) -> i64 {
         let wanted = now_ms.saturating_mul(1000);
         let next = |last: i64| wanted.max(last.saturating_add(1));
-        let last = self.last_nonce.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| {
-            Some(next(last))
-        });
+        let last = self
+            .last_nonce
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
         next(last.unwrap_or_else(|last| last))
     }
 
@@ -348,8 +349,7 @@ impl ExchangeApi for Kraken {
                 "kraken has no {timeframe} candles; it has 1m 5m 15m 30m 1h 4h 1d 1w"
             )));
         }
-        let mut fields =
-            vec![("pair", pair_name(symbol)), ("interval", minutes.to_string())];
+        let mut fields = vec![("pair", pair_name(symbol)), ("interval", minutes.to_string())];
         if let Some(since) = since {
             // The venue gives what comes after the bar that `since` names.
             let before = since.ms().div_euclid(1000) - i64::from(timeframe.seconds());
@@ -456,7 +456,9 @@ impl ExchangeApi for Kraken {
         for (id, order) in open {
             let pair = text(field(order, "descr")?, "pair")?;
             let market = match symbol {
-                Some(wanted) if pair_names(wanted).iter().any(|name| name == pair) => wanted.clone(),
+                Some(wanted) if pair_names(wanted).iter().any(|name| name == pair) => {
+                    wanted.clone()
+                }
                 Some(_) => continue,
                 None => self.symbol_of(pair).ok_or_else(|| {
                     unknown(format!("order {id} is of `{pair}`, which AssetPairs does not list"))
@@ -502,8 +504,7 @@ impl ExchangeApi for Kraken {
         }
         let mut entries = Vec::new();
         for some in ids.chunks(TRADES_PER_QUERY) {
-            let result =
-                self.read("QueryTrades", &HISTORY, vec![("txid", some.join(","))]).await?;
+            let result = self.read("QueryTrades", &HISTORY, vec![("txid", some.join(","))]).await?;
             for id in some {
                 entries.push(((*id).to_owned(), field(&result, id)?.clone()));
             }
