@@ -299,6 +299,11 @@ impl Kraken {
         let pairs = self.pairs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         pairs.get(pair).cloned()
     }
+
+    fn knows_market_of(&self, order: &Value) -> bool {
+        let pair = order.get("descr").and_then(|description| maybe_text(description, "pair"));
+        pair.is_some_and(|pair| self.symbol_of(pair).is_some())
+    }
 }
 
 #[async_trait]
@@ -449,7 +454,7 @@ impl ExchangeApi for Kraken {
     async fn open_orders(&self, symbol: Option<&Symbol>) -> Answer<Vec<OrderState>> {
         let result = self.read("OpenOrders", &PRIVATE, Vec::new()).await?;
         let open = object(&result, "open")?;
-        if symbol.is_none() && !open.is_empty() && self.symbol_of_all(open).is_none() {
+        if symbol.is_none() && !open.values().all(|order| self.knows_market_of(order)) {
             self.markets().await?;
         }
         let mut orders = Vec::new();
@@ -546,14 +551,6 @@ impl ExchangeApi for Kraken {
             expires_at: until.and_then(|until| until.to_i64()).map(Timestamp::from_seconds),
             names,
         })
-    }
-}
-
-impl Kraken {
-    /// `Some` if the market of every one of these orders can be named.
-    fn symbol_of_all(&self, orders: &Map<String, Value>) -> Option<()> {
-        let mut pairs = orders.values().map(|order| maybe_text(order.get("descr")?, "pair"));
-        pairs.all(|pair| pair.is_some_and(|pair| self.symbol_of(pair).is_some())).then_some(())
     }
 }
 
