@@ -4,5 +4,6 @@ pub mod api;
 mod binance;
 pub mod client;
 pub mod http;
+pub mod kraken;
 pub mod venue;
 pub mod wire;
