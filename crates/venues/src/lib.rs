@@ -1,6 +1,7 @@
 //! Adapters to exchanges: requests, signatures, replies, limits.
 
 pub mod api;
+pub mod bybit;
 pub mod http;
 pub mod venue;
 pub mod wire;

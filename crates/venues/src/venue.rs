@@ -1,6 +1,7 @@
 //! The table of venues. A new one is a file and a row.
 
 use crate::api::{ExchangeApi, VenueFacts};
+use crate::bybit;
 use crate::http::Transport;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[];
+pub static VENUES: &[Venue] = &[bybit::VENUE];
 
 /// The venue called `id`.
 #[must_use]
