@@ -5,7 +5,6 @@ use crate::run::Run;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::CandleSeries;
 use keel_core::policy::AssetPolicy;
-use keel_core::ports::CapPoint;
 use keel_core::time::{Timeframe, Timestamp};
 use std::collections::BTreeMap;
 
@@ -29,12 +28,23 @@ pub(crate) fn of_run(scenario: &Scenario<'_>, run: &Run) -> Vec<String> {
     let (Some(first), Some(last)) = (run.moments.first(), run.moments.last()) else {
         return vec!["no cycle lies in the range, so nothing was run".to_owned()];
     };
-    let mut notes = Vec::new();
+    let mut told: Vec<(String, Vec<&Ticker>)> = Vec::new();
     for asset in &scenario.policy.assets {
-        notes.extend(of_candles(scenario, run, asset, *first, *last));
-        notes.extend(of_caps(scenario, asset, *first, *last));
+        let mut sentences = of_candles(scenario, run, asset, *first, *last);
+        sentences.extend(of_caps(scenario, asset, *first, *last));
+        for sentence in sentences {
+            match told.iter_mut().find(|(known, _)| *known == sentence) {
+                Some((_, tickers)) => tickers.push(&asset.ticker),
+                None => told.push((sentence, vec![&asset.ticker])),
+            }
+        }
     }
-    notes
+    told.into_iter()
+        .map(|(sentence, tickers)| {
+            let names: Vec<&str> = tickers.iter().map(|ticker| ticker.as_str()).collect();
+            format!("{}: {sentence}", names.join(", "))
+        })
+        .collect()
 }
 
 fn of_candles(
@@ -58,15 +68,14 @@ fn of_candles(
     let (starts, ends) = (Timestamp::from_ms(*starts), Timestamp::from_ms(*ends + step));
     if starts > first {
         notes.push(format!(
-            "{}: its candles start on {} inside the range; it takes part once both of its signals have spoken, the benchmarks buy it from then on",
-            asset.ticker,
+            "candles start on {} inside the range; takes part once both signals have spoken, and in the benchmarks from then on",
             day(starts)
         ));
     }
     if last.since_ms(ends) > 2 * step {
         notes.push(ended(run, asset, finest, ends));
     }
-    notes.extend(holes(asset, finest, first, last));
+    notes.extend(holes(finest, first, last));
     notes
 }
 
@@ -97,25 +106,19 @@ fn ended(run: &Run, asset: &AssetPolicy, series: &CandleSeries, ends: Timestamp)
         "nothing of it was held at the end".to_owned()
     };
     format!(
-        "{ticker}: its candles end on {} inside the range, at {last}{collapse}; from then on it keeps that price and is not traded (stale data); {consequence}",
+        "candles end on {} inside the range, at {last}{collapse}; from then on it keeps that price and is not traded (stale data); {consequence}",
         day(ends)
     )
 }
 
 /// Missing bars between the first and the last cycle, when there are any.
-fn holes(
-    asset: &AssetPolicy,
-    series: &CandleSeries,
-    first: Timestamp,
-    last: Timestamp,
-) -> Option<String> {
+fn holes(series: &CandleSeries, first: Timestamp, last: Timestamp) -> Option<String> {
     let gaps = series.gaps();
     let inside: Vec<_> = gaps.iter().filter(|gap| gap.from >= first && gap.from <= last).collect();
     let longest = inside.iter().max_by_key(|gap| gap.bars)?;
     let bars: usize = inside.iter().map(|gap| gap.bars).sum();
     Some(format!(
-        "{}: {bars} {} candles are missing in {} places, the longest {} from {}; the last price stands in them, dominance carries it forward, and signals older than two candles wait",
-        asset.ticker,
+        "{bars} {} candles are missing in {} places, the longest {} from {}; the last price stands in them, dominance carries it forward, and signals older than two candles wait",
         series.timeframe(),
         inside.len(),
         longest.bars,
@@ -135,7 +138,7 @@ fn of_caps(
     let (Some(start), Some(end)) = (points.first(), points.last()) else { return notes };
     if start.as_of > first {
         notes.push(format!(
-            "{ticker}: its market caps start on {} inside the range; not traded before",
+            "market caps start on {} inside the range; not traded before",
             day(start.as_of)
         ));
     }
@@ -149,16 +152,14 @@ fn of_caps(
         .filter(|(from, to)| *to > first && *from < last)
         .map(|(from, to)| (from.max(first), to.min(last)));
     for (from, to) in overlapping {
-        notes.push(missing_caps(ticker, points, from, to));
+        notes.push(missing_caps(from, to));
     }
     notes
 }
 
-fn missing_caps(ticker: &Ticker, points: &[CapPoint], from: Timestamp, to: Timestamp) -> String {
-    let known = points.partition_point(|point| point.as_of <= from);
-    let cap = known.checked_sub(1).map_or(0.0, |last| points[last].cap_usd);
+fn missing_caps(from: Timestamp, to: Timestamp) -> String {
     format!(
-        "{ticker}: no market caps from {} to {} ({} days); the last known of {cap:.0} is used and marked as stale",
+        "no market caps from {} to {} ({} days); the last known is used and marked as stale",
         day(from),
         day(to),
         days(to.since_ms(from))
