@@ -59,7 +59,7 @@ const fn unnamed_use(_: &Reply) -> Vec<crate::api::Used> {
 }
 
 /// The row of the table of venues.
-pub const VENUE: Venue = Venue { facts: &FACTS, connect };
+pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
 
 fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
     Box::new(Bybit { connection, names: RwLock::default() })

@@ -1,8 +1,8 @@
 //! The table of venues. A new one is a file and a row.
 
 use crate::api::{ExchangeApi, VenueFacts};
-use crate::bybit;
 use crate::http::Transport;
+use crate::{binance, bybit, kraken};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -41,7 +41,7 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[bybit::VENUE];
+pub static VENUES: &[Venue] = &[binance::VENUE, kraken::VENUE, bybit::VENUE];
 
 /// The venue called `id`.
 #[must_use]
