@@ -125,7 +125,9 @@ impl Okx {
     fn keys(&self) -> Answer<(&Keys, &Zeroizing<String>)> {
         let keys = self.connection.keys.as_ref();
         keys.and_then(|keys| Some((keys, keys.password.as_ref()?))).ok_or_else(|| {
-            ApiError::NotSent("okx needs an API key, its secret and its passphrase for this".to_owned())
+            ApiError::NotSent(
+                "okx needs an API key, its secret and its passphrase for this".to_owned(),
+            )
         })
     }
 
@@ -316,10 +318,16 @@ impl ExchangeApi for Okx {
         };
         let build = |now_ms: i64| {
             self.now_ms.store(now_ms, Ordering::Relaxed);
-            let (path, limit) =
-                if old_at(now_ms) { (CANDLES_OLD, limit.min(OLD_CANDLES)) } else { (CANDLES, limit) };
-            let mut parameters =
-                vec![("instId", market_id(symbol)), ("bar", bar.to_owned()), ("limit", limit.to_string())];
+            let (path, limit) = if old_at(now_ms) {
+                (CANDLES_OLD, limit.min(OLD_CANDLES))
+            } else {
+                (CANDLES, limit)
+            };
+            let mut parameters = vec![
+                ("instId", market_id(symbol)),
+                ("bar", bar.to_owned()),
+                ("limit", limit.to_string()),
+            ];
             if let Some(since) = since {
                 // Both ends are excluded there.
                 let span = timeframe.ms().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));

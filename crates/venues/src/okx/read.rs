@@ -96,7 +96,8 @@ pub(super) fn tickers(rows: &[Value], asked: &[Symbol]) -> Answer<Vec<TickerQuot
 
 pub(super) fn book(rows: &[Value]) -> Answer<Book> {
     let book = only(rows)?;
-    let side = |key: &str| -> Answer<Vec<(Price, Qty)>> { list(book, key)?.iter().map(level).collect() };
+    let side =
+        |key: &str| -> Answer<Vec<(Price, Qty)>> { list(book, key)?.iter().map(level).collect() };
     Ok(Book { bids: side("bids")?, asks: side("asks")? })
 }
 
@@ -122,8 +123,12 @@ pub(super) fn balances(rows: &[Value]) -> Answer<BTreeMap<Ticker, Balance>> {
     let mut balances = BTreeMap::new();
     for row in list(only(rows)?, "details")? {
         let asset = text(row, "ccy")?;
-        if maybe_text(row, "liab").is_some_and(|liability| read_decimal(liability) != Some(Decimal::ZERO)) {
-            return Err(unknown(format!("the account owes {asset}; expected a spot account without loans")));
+        if maybe_text(row, "liab")
+            .is_some_and(|liability| read_decimal(liability) != Some(Decimal::ZERO))
+        {
+            return Err(unknown(format!(
+                "the account owes {asset}; expected a spot account without loans"
+            )));
         }
         let balance = Balance { free: qty(row, "availBal")?, used: qty(row, "frozenBal")? };
         let Ok(ticker) = asset.parse::<Ticker>() else { continue };
@@ -189,7 +194,7 @@ pub(super) fn trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
         .map_err(|error| unknown(format!("the fee's asset: {error}")))?;
     // What is paid is negative there, a rebate positive.
     let fee = Fee { asset, amount: Qty::new(-decimal(row, "fee")?) };
-    let at = moment(row, if maybe_text(row, "fillTime").is_some() { "fillTime" } else { "ts" })?;
+    let at = moment(row, "ts")?;
     Ok(OwnTrade {
         venue_order_id: text(row, "ordId")?.to_owned(),
         client_id: maybe_text(row, "clOrdId").map(str::to_owned),
@@ -201,7 +206,8 @@ pub(super) fn trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
 
 pub(super) fn key_rights(rows: &[Value]) -> Answer<KeyRights> {
     let row = only(rows)?;
-    let names: Vec<String> = text(row, "perm")?.split(',').map(|name| name.trim().to_owned()).collect();
+    let names: Vec<String> =
+        text(row, "perm")?.split(',').map(|name| name.trim().to_owned()).collect();
     let has = |right: &str| names.iter().any(|name| name == right);
     Ok(KeyRights {
         read: Some(has("read_only")),
