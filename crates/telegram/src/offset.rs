@@ -68,17 +68,18 @@ mod tests {
     #[test]
     fn handled_updates_are_remembered_over_restarts_and_forgotten_after_days() {
         let place = tempfile::tempdir().unwrap();
-        let path = Some(place.path().join("telegram.json"));
+        let file = place.path().join("telegram.json");
+        let path = Some(file.clone());
         let mut seen = Seen::load(path.clone(), "1:a");
         assert!(seen.admit(7, 1000).unwrap());
         assert!(!seen.admit(7, 1000).unwrap());
         let mut again = Seen::load(path.clone(), "1:a");
         assert!(!again.admit(6, 2000).unwrap() && !again.admit(7, 2000).unwrap());
         assert!(again.admit(8, 2000).unwrap());
-        let mut other_bot = Seen::load(path.clone(), "2:b");
+        let mut other_bot = Seen::load(path, "2:b");
         assert!(other_bot.admit(3, 3000).unwrap());
         assert!(other_bot.admit(1, 3000 + NUMBERS_VALID_MS).unwrap(), "numbered anew");
-        let text = std::fs::read_to_string(path.unwrap()).unwrap();
+        let text = std::fs::read_to_string(file).unwrap();
         assert!(!text.contains("2:b"));
     }
 
