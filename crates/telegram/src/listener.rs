@@ -50,7 +50,7 @@ pub(crate) async fn run(
         conflict_at: None,
         drops_logged: 0,
     };
-    let reason = listener.listen().await;
+    let Some(reason) = listener.listen().await else { return };
     tracing::error!(reason, "Telegram commands are off until the next start; trading goes on");
     let event = Event::new(EventKind::Error, "Telegram commands are off until the next start")
         .body(format!("{reason}. If it was not you, revoke the token at BotFather."));
@@ -78,20 +78,20 @@ fn now_ms() -> i64 {
 }
 
 impl Listener {
-    /// Returns why commands are given up.
-    async fn listen(&mut self) -> &'static str {
-        loop {
+    /// Returns why commands are given up; `None` when nobody wants them any more.
+    async fn listen(&mut self) -> Option<&'static str> {
+        while !self.commands.is_closed() {
             match self.greet().await {
                 Ok(()) => break,
                 Err(error) => {
                     if let Some(reason) = self.failed(error).await {
-                        return reason;
+                        return Some(reason);
                     }
                 }
             }
         }
         self.failures = 0;
-        loop {
+        while !self.commands.is_closed() {
             let offset = self.seen.next(now_ms()).and_then(|next| i32::try_from(next).ok());
             match self.wire.updates(offset, self.limits.poll_timeout).await {
                 Ok(updates) => {
@@ -102,11 +102,12 @@ impl Listener {
                 }
                 Err(error) => {
                     if let Some(reason) = self.failed(error).await {
-                        return reason;
+                        return Some(reason);
                     }
                 }
             }
         }
+        None
     }
 
     /// Asks for the name, offers the commands, and forgets what came before the start.

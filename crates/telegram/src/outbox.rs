@@ -36,6 +36,7 @@ struct Waiting {
     times: u64,
 }
 
+const LOST: &str = "dropped while Telegram could not be reached";
 /// Replies that wait at most; there is one for each command of an allowed user.
 const REPLIES_MAX: usize = 32;
 /// A reply that comes later than this answers a question nobody remembers.
@@ -121,7 +122,10 @@ impl Outbox {
             let dropped = std::mem::take(&mut self.dropped);
             let event = Event::new(
                 EventKind::Error,
-                format!("{dropped} messages were dropped while Telegram could not be reached"),
+                match dropped {
+                    1 => format!("1 message was {LOST}"),
+                    _ => format!("{dropped} messages were {LOST}"),
+                },
             )
             .body("The log has them all.");
             return Some(self.outgoing(Waiting { event, is_silent: true, times: 1 }));
