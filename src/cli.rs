@@ -86,6 +86,33 @@ impl ConfigArg {
 /// # Errors
 /// Every problem of the configuration, its strategy files or `.env`.
 pub fn load_config(path: &Path) -> Result<Config, Failure> {
+    let env = environment()?;
+    Ok(keel_config::load(path, &env)?)
+}
+
+/// Reads a configuration again while the program runs.
+///
+/// # Errors
+/// Every problem of the configuration and its strategy files; a `.env` that is wrong now counts as
+/// empty.
+pub fn reload_config(path: &Path) -> Result<Config, keel_config::ConfigErrors> {
+    match environment() {
+        Ok(env) => keel_config::load(path, &env),
+        Err(_) => keel_config::load(path, &|name: &str| std::env::var(name).ok()),
+    }
+}
+
+/// Looks up the credentials that a configuration names.
+///
+/// # Errors
+/// Every one that cannot be looked up, when the configuration is live.
+pub fn resolve_credentials(config: &Config) -> Result<keel_config::Credentials, Failure> {
+    let env = environment()?;
+    Ok(keel_config::resolve_secrets(config, &env)?)
+}
+
+/// The process environment, and `.env` in the working directory for what that lacks.
+fn environment() -> Result<impl Fn(&str) -> Option<String>, Failure> {
     let dotenv = match std::fs::read_to_string(".env") {
         Ok(text) => keel_config::parse_dotenv(&text)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
@@ -96,8 +123,7 @@ pub fn load_config(path: &Path) -> Result<Config, Failure> {
             ));
         }
     };
-    let env = |name: &str| std::env::var(name).ok().or_else(|| dotenv.get(name).cloned());
-    Ok(keel_config::load(path, &env)?)
+    Ok(move |name: &str| std::env::var(name).ok().or_else(|| dotenv.get(name).cloned()))
 }
 
 /// Runs the command that was typed.
