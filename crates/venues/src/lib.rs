@@ -2,5 +2,6 @@
 
 pub mod api;
 pub mod http;
+pub mod kraken;
 pub mod venue;
 pub mod wire;
