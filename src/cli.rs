@@ -1,6 +1,6 @@
 //! The command line: what was typed, and which command it means.
 
-use crate::commands::{check, config, data, demo, plan, status, trade, trades, why};
+use crate::commands::{check, config, data, demo, doctor, plan, status, trade, trades, why};
 use crate::exit::{Code, Failure};
 use crate::output;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -31,7 +31,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input or configuration, 3 unusable market 
 enum Command {
     /// Run the whole program for 90 days on a generated market.
     Demo(demo::Args),
-    /// Run rebalancing cycles; over recorded candles with --replay.
+    /// Trade: on paper, live with --live, over recorded candles with --replay.
     #[command(alias = "run")]
     Trade(trade::Args),
     /// Print the orders for a snapshot of a portfolio; sends nothing, needs nothing.
@@ -44,6 +44,8 @@ enum Command {
     Trades(trades::Args),
     /// Check configuration, strategies, data and journal.
     Check(check::Args),
+    /// Ask exchanges and services whether a run can trade.
+    Doctor(doctor::Args),
     /// List, verify, import and resample candle files.
     #[command(subcommand)]
     Data(data::Command),
@@ -138,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
         Command::Check(args) => check::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(command) => config::run(command),
         Command::Completions { shell } => {

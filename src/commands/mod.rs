@@ -1,6 +1,8 @@
 //! One file per subcommand.
 
 pub mod check;
+pub mod doctor;
+mod findings;
 pub mod config;
 pub mod data;
 pub mod demo;

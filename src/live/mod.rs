@@ -21,12 +21,13 @@ use keel_core::asset::VenueId;
 use keel_core::order::ClientOrderId;
 use keel_core::state::State;
 use keel_live::broker::LiveBroker;
-use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key};
+use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key, PRO_URL};
 use keel_live::market::LiveMarket;
 use keel_live::time::MachineTime;
 use keel_sim::paper::{PaperAccount, PaperBroker};
 use reporter::{Event, Reporter};
 use session::{Account, Ended, Session};
+use rust_decimal::prelude::ToPrimitive as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -84,20 +85,7 @@ struct Start<'a> {
 
 impl Start<'_> {
     fn market(&self) -> Result<LiveMarket, Failure> {
-        let config = &self.config.coingecko;
-        let key = match (&self.credentials.coingecko, config.is_pro) {
-            (None, _) => Key::Nobody,
-            (Some(key), false) => Key::Demo(key.expose().to_owned().into()),
-            (Some(key), true) => Key::Pro(key.expose().to_owned().into()),
-        };
-        let settings = CoinGeckoSettings::new(
-            config.base_url.as_deref(),
-            key,
-            config.max_price_deviation,
-            Some(config.archive.clone()),
-        );
-        let coingecko = CoinGecko::new(settings)
-            .map_err(|error| Failure::new(Code::BadInput, format!("coingecko: {error}")))?;
+        let coingecko = coingecko(&self.config, &self.credentials, true)?;
         Ok(LiveMarket::new(
             self.links.venues(),
             Arc::new(MachineTime),
@@ -239,6 +227,34 @@ impl Start<'_> {
         };
         session.run().await
     }
+}
+
+/// The client of CoinGecko that the configuration describes; what it reads is archived or not.
+///
+/// # Errors
+/// When the base URL is none.
+pub fn coingecko(
+    config: &Config,
+    credentials: &Credentials,
+    is_archived: bool,
+) -> Result<CoinGecko, Failure> {
+    let defaults = CoinGeckoSettings::default();
+    let settings = &config.coingecko;
+    let is_pro = settings.is_pro && credentials.coingecko.is_some();
+    let key = match &credentials.coingecko {
+        None => Key::Nobody,
+        Some(key) if is_pro => Key::Pro(key.expose().to_owned()),
+        Some(key) => Key::Demo(key.expose().to_owned()),
+    };
+    let usual = if is_pro { PRO_URL.to_owned() } else { defaults.base_url.clone() };
+    CoinGecko::new(CoinGeckoSettings {
+        base_url: settings.base_url.clone().unwrap_or(usual),
+        key,
+        price_deviation_max: settings.max_price_deviation.to_f64().unwrap_or(0.0),
+        archive: is_archived.then(|| settings.archive.clone()),
+        ..defaults
+    })
+    .map_err(|error| Failure::new(Code::BadInput, format!("coingecko.base_url: {error}")))
 }
 
 /// Whether a refused key needs the operator, and not just another try.

@@ -1,6 +1,6 @@
 //! What a replay of a configuration needs from a data directory, and what is there.
 
-use super::Report;
+use crate::commands::findings::Report;
 use crate::commands::data::{count, moment, said};
 use crate::exit::{Code, Failure};
 use crate::replay::{self, Made, listed};
