@@ -6,7 +6,7 @@ use keel_core::asset::VenueId;
 use keel_live::Venues;
 use keel_venues::api::{Answer, ExchangeApi, VenueFacts};
 use keel_venues::client::{
-    ClockSample, Gates, HttpOptions, HttpTransport, RetryPolicy, measure_clock, wall_clock_ms,
+    ClockSample, Gates, HttpOptions, HttpTransport, RetryPolicy, measure_clock,
 };
 use keel_venues::venue::{Connection, Keys, VENUES, venue};
 use std::collections::BTreeMap;
@@ -74,7 +74,7 @@ impl Links {
     /// # Errors
     /// When the venue does not tell its time.
     pub async fn set_clock(link: &Link) -> Answer<ClockSample> {
-        let sample = measure_clock(&*link.api, wall_clock_ms).await?;
+        let sample = measure_clock(&*link.api, HttpOptions::default().clock).await?;
         link.transport.set_clock_offset(sample.offset_ms);
         Ok(sample)
     }

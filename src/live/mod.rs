@@ -30,6 +30,7 @@ use session::{Account, Ended, Session};
 use rust_decimal::prelude::ToPrimitive as _;
 use std::path::Path;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// What was asked for on the command line.
 #[derive(Clone, Debug, Default)]
@@ -243,8 +244,8 @@ pub fn coingecko(
     let is_pro = settings.is_pro && credentials.coingecko.is_some();
     let key = match &credentials.coingecko {
         None => Key::Nobody,
-        Some(key) if is_pro => Key::Pro(key.expose().to_owned()),
-        Some(key) => Key::Demo(key.expose().to_owned()),
+        Some(key) if is_pro => Key::Pro(Zeroizing::new(key.expose().to_owned())),
+        Some(key) => Key::Demo(Zeroizing::new(key.expose().to_owned())),
     };
     let usual = if is_pro { PRO_URL.to_owned() } else { defaults.base_url.clone() };
     CoinGecko::new(CoinGeckoSettings {

@@ -1,6 +1,8 @@
 //! Adapters to exchanges: requests, signatures, replies, limits.
 
 pub mod api;
+mod binance;
+pub mod client;
 pub mod http;
 pub mod kraken;
 pub mod venue;
