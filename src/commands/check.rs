@@ -2,11 +2,11 @@
 
 mod data;
 
+use super::findings::{Finding, Report, Severity, print, print_json};
 use crate::cli::ConfigArg;
 use crate::commands::data::count;
 use crate::exit::{Code, Failure};
 use crate::journal::Reader;
-use super::findings::{Finding, Report, Severity, print, print_json};
 use keel_config::Config;
 use std::path::{Path, PathBuf};
 

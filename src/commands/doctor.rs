@@ -5,8 +5,8 @@ use super::findings::{Report, Severity, print, print_json};
 use crate::cli::{self, ConfigArg};
 use crate::exit::{Code, Failure};
 use crate::live::account::objection;
-use crate::live::connect::{Link, Links};
 use crate::live::coingecko;
+use crate::live::connect::{Link, Links};
 use crate::simulation;
 use keel_config::{Config, Credentials};
 use keel_core::asset::{Symbol, VenueId};
@@ -183,7 +183,9 @@ async fn keys(credentials: &Credentials, id: &VenueId, link: &Link, report: &mut
         return;
     }
     match link.api.key_rights().await {
-        Err(error) => report.problem(id, format!("the rights of its key could not be read: {error}")),
+        Err(error) => {
+            report.problem(id, format!("the rights of its key could not be read: {error}"))
+        }
         Ok(rights) => rights_found(id, &rights, report),
     }
     match link.api.balances().await {

@@ -44,7 +44,12 @@ impl Report {
         self.area = area;
     }
 
-    pub(super) fn add(&mut self, severity: Severity, subject: impl ToString, text: impl Into<String>) {
+    pub(super) fn add(
+        &mut self,
+        severity: Severity,
+        subject: impl ToString,
+        text: impl Into<String>,
+    ) {
         let (area, subject) = (self.area, subject.to_string());
         self.findings.push(Finding { area, severity, subject, text: text.into(), problem: None });
     }

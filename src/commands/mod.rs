@@ -2,11 +2,11 @@
 
 pub mod backtest;
 pub mod check;
-pub mod doctor;
-mod findings;
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod doctor;
+mod findings;
 pub mod plan;
 pub mod status;
 pub mod trade;
