@@ -2,6 +2,7 @@
 
 pub mod api;
 mod binance;
+mod bybit;
 pub mod client;
 pub mod http;
 pub mod kraken;
