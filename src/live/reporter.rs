@@ -20,6 +20,8 @@ pub enum Event {
     ConfigRejected(String),
     /// What the comparison with the venues found.
     Account(String),
+    /// What was odd about market data.
+    Market(String),
     /// Something failed that ends the process.
     Error(String),
 }
@@ -52,7 +54,7 @@ impl Reporter {
             Event::ConfigRejected(problems) => {
                 tracing::error!("the configuration is wrong, the last good one stays: {problems}");
             }
-            Event::Account(note) => tracing::warn!("{note}"),
+            Event::Account(note) | Event::Market(note) => tracing::warn!("{note}"),
             Event::Error(error) => tracing::error!("{error}"),
         }
     }

@@ -7,10 +7,14 @@ use super::reporter::{Event, Reporter};
 use crate::exit::{Code, Failure};
 use crate::journal::Journal;
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
+use keel_core::asset::{Symbol, Ticker};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
+use keel_core::time::Timestamp;
+use keel_live::market::{LiveMarket, Want};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +37,56 @@ pub trait Account: Broker {
 
     /// The markets that the policy may trade, for the comparison.
     fn watch(&mut self, config: &Config);
+}
+
+/// What live market data does besides answers.
+pub trait Feed: MarketData {
+    /// Fetches what the next cycle will ask for, several things at a time.
+    fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) -> impl Future<Output = ()>;
+
+    /// What the operator should know since the last call.
+    fn take_notes(&self) -> Vec<String>;
+}
+
+impl Feed for LiveMarket {
+    async fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) {
+        self.prefetch(&due(policy, state, now)).await;
+    }
+
+    fn take_notes(&self) -> Vec<String> {
+        Self::take_notes(self)
+    }
+}
+
+/// The candles of the signals that are due: of one asset for a position, of all for a trend.
+fn due(policy: &Policy, state: &State, now: Timestamp) -> Vec<Want> {
+    let known = |ticker: &Ticker| state.assets.get(ticker);
+    let mut timeframes = BTreeSet::new();
+    let mut positions = BTreeSet::new();
+    for asset in &policy.assets {
+        let known = known(&asset.ticker);
+        let position = known.and_then(|known| known.position.bucket);
+        if position != Some(asset.position_interval.bucket(now)) {
+            positions.insert(&asset.ticker);
+        }
+        let trend = known.and_then(|known| known.trend.bucket);
+        if trend != Some(asset.trend_interval.bucket(now)) {
+            timeframes.insert(asset.trend_interval);
+        }
+    }
+    let mut wants = Vec::new();
+    for asset in &policy.assets {
+        let symbol = Symbol::new(asset.ticker.clone(), policy.stablecoin.clone());
+        let position = positions.contains(&asset.ticker).then_some(asset.position_interval);
+        let wanted: BTreeSet<_> = timeframes.iter().copied().chain(position).collect();
+        wants.extend(wanted.into_iter().map(|timeframe| Want {
+            venue: asset.venue.clone(),
+            symbol: symbol.clone(),
+            timeframe,
+            limit: policy.settings.indicator_history_size,
+        }));
+    }
+    wants
 }
 
 /// How the loop ended.
@@ -68,7 +122,7 @@ pub struct Session<'m, C, M, B> {
     pub cycles: Option<u64>,
 }
 
-impl<C: Clock, M: MarketData, B: Account> Session<'_, C, M, B> {
+impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     /// Runs until it is told to stop.
     ///
     /// # Errors
@@ -101,6 +155,9 @@ impl<C: Clock, M: MarketData, B: Account> Session<'_, C, M, B> {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
             };
+            for note in self.market.take_notes() {
+                self.reporter.event(Event::Market(note));
+            }
             self.reporter.cycle(self.config.current(), &record, &self.state);
             done += 1;
             if self.cycles.is_some_and(|cycles| done >= cycles) {
@@ -114,13 +171,19 @@ impl<C: Clock, M: MarketData, B: Account> Session<'_, C, M, B> {
     /// One cycle, unless a stop comes in between and it does not end in time.
     async fn cycle(&mut self, options: &CycleOptions) -> Result<Option<CycleRecord>, Failure> {
         self.broker.begin();
+        let policy = &self.config.current().policy;
+        tokio::select! {
+            biased;
+            () = self.market.prepare(policy, &self.state, self.clock.now()) => {}
+            () = grace(&self.controls) => return Ok(None),
+        }
         let mut world = World {
             clock: self.clock,
             market: self.market,
             broker: &mut self.broker,
             store: &mut self.journal,
         };
-        let cycle = run_cycle(&mut world, &self.config.current().policy, &mut self.state, options);
+        let cycle = run_cycle(&mut world, policy, &mut self.state, options);
         let ended = tokio::select! {
             biased;
             record = cycle => Some(record),
