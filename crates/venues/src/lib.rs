@@ -1,6 +1,7 @@
 //! Adapters to exchanges: requests, signatures, replies, limits.
 
 pub mod api;
+pub mod coinbase;
 pub mod http;
 pub mod kraken;
 pub mod venue;

@@ -1,6 +1,7 @@
 //! The table of venues. A new one is a file and a row.
 
 use crate::api::{ExchangeApi, VenueFacts};
+use crate::coinbase;
 use crate::http::Transport;
 use crate::kraken;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[kraken::VENUE];
+pub static VENUES: &[Venue] = &[coinbase::VENUE, kraken::VENUE];
 
 /// The venue called `id`.
 #[must_use]
