@@ -35,7 +35,7 @@ use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 
 /// The row in the table of venues.
-pub static VENUE: Venue =
+pub(crate) static VENUE: Venue =
     Venue { facts: &FACTS, connect: |connection| Box::new(Coinbase::new(connection)) };
 
 static FACTS: VenueFacts = VenueFacts {

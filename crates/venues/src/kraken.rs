@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// The row in the table of venues.
-pub static VENUE: Venue =
+pub(crate) static VENUE: Venue =
     Venue { facts: &FACTS, connect: |connection| Box::new(Kraken::new(connection)) };
 
 static FACTS: VenueFacts = VenueFacts {

@@ -1,8 +1,12 @@
 //! Adapters to exchanges: requests, signatures, replies, limits.
 
 pub mod api;
-pub mod coinbase;
+mod binance;
+mod bybit;
+pub mod client;
+mod coinbase;
 pub mod http;
-pub mod kraken;
+mod kraken;
+mod okx;
 pub mod venue;
 pub mod wire;

@@ -1,9 +1,8 @@
 //! The table of venues. A new one is a file and a row.
 
 use crate::api::{ExchangeApi, VenueFacts};
-use crate::coinbase;
 use crate::http::Transport;
-use crate::kraken;
+use crate::{binance, bybit, coinbase, kraken, okx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -42,7 +41,8 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[coinbase::VENUE, kraken::VENUE];
+pub static VENUES: &[Venue] =
+    &[binance::VENUE, okx::VENUE, bybit::VENUE, kraken::VENUE, coinbase::VENUE];
 
 /// The venue called `id`.
 #[must_use]

@@ -168,7 +168,6 @@ def account(f):
            reply([("BTC", "0.12345678", "0.00100000"), ("USDT", "1050.10000000", "0.00000000"), ("ETH", "0.00000000", "2.5")]), forge.balances)
     f.case("balances of sizes that a float cannot hold", call, lambda x: x.fetch_balance(),
            reply([("SHIB", "9999999999.99999999", "0.00000001"), ("WEI", "123456789.123456789123456789", "0")]), forge.balances)
-    f.case("an account without funds", call, lambda x: x.fetch_balance(), reply([]), forge.balances)
 
     def restrictions(**flags):
         return {"ipRestrict": True, "createTime": 1698645219000, "enableReading": True, "enableWithdrawals": False,
