@@ -80,7 +80,7 @@ fn rules_between_values_are_checked() {
         (
             "\"credentials_key\": \"bot\"",
             "\"notification_settings\": { \"fills\": \"on\" }",
-            "telegram.notification_settings.fills: unknown event; expected one of startup",
+            "telegram.notification_settings.fills: unknown event; did you mean fill?",
         ),
         (
             "\"credentials_key\": \"bot\"",
