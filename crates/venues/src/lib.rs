@@ -6,5 +6,6 @@ mod bybit;
 pub mod client;
 pub mod http;
 pub mod kraken;
+mod kucoin;
 pub mod venue;
 pub mod wire;
