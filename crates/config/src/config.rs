@@ -143,7 +143,7 @@ pub struct CoinGecko {
     pub api_key: Option<SecretRef>,
     /// The key is of a paid plan.
     pub is_pro: bool,
-    /// Append-only file of every cap with its fetch time.
+    /// Directory of append-only files of every cap with its fetch time.
     pub archive: PathBuf,
     /// Largest distance of its price from the venue's before an id is taken for the wrong coin.
     pub max_price_deviation: Decimal,

@@ -76,12 +76,12 @@ fn limits(limits: &Record) -> Option<Limits> {
 }
 
 fn coingecko(coingecko: &Record, status_file: &Path) -> Option<CoinGecko> {
-    let beside = status_file.parent().unwrap_or_else(|| Path::new("")).join("caps.jsonl");
+    let beside = status_file.parent().unwrap_or_else(|| Path::new("")).join("marketcap");
     Some(CoinGecko {
         base_url: coingecko.text("base_url"),
         api_key: coingecko.secret("api_key"),
         is_pro: coingecko.text("plan")? == "pro",
-        archive: coingecko.text("archive_path").map_or(beside, PathBuf::from),
+        archive: coingecko.text("archive_dir").map_or(beside, PathBuf::from),
         max_price_deviation: decimal(coingecko, "max_price_deviation")?,
     })
 }

@@ -235,7 +235,7 @@ const COINGECKO: &[Field] = &[
     field("api_key", Kind::Secret, "API key; without one the keyless limits apply").nullable()
         .example("\"${KEEL_COINGECKO_KEY}\""),
     field("plan", Kind::Choice(|| vec!["demo", "pro"]), "which plan the key belongs to").default("\"demo\""),
-    field("archive_path", Kind::Path, "append-only file of every market capitalisation with its fetch time; when absent, caps.jsonl beside the status file").nullable(),
+    field("archive_dir", Kind::Path, "directory of append-only files with every market capitalisation that was used and its fetch time; when absent, marketcap beside the status file").nullable(),
     field("max_price_deviation", above("0", "10"), "largest distance of its price from the exchange's before an id is taken for the wrong coin, as a fraction").default("0.10"),
 ];
 
