@@ -2,8 +2,11 @@
 
 pub mod api;
 mod binance;
+mod bybit;
 pub mod client;
+mod coinbase;
 pub mod http;
-pub mod kraken;
+mod kraken;
+mod okx;
 pub mod venue;
 pub mod wire;
