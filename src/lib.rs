@@ -1,10 +1,12 @@
 //! The edges of Keel: files, terminal, clock and journal around the pure core.
 
+pub mod backtesting;
 pub mod cli;
 pub mod commands;
 pub mod daemon;
 pub mod exit;
 pub mod journal;
+pub mod live;
 pub mod logging;
 pub mod output;
 pub mod replay;

@@ -1,9 +1,12 @@
 //! One file per subcommand.
 
+pub mod backtest;
 pub mod check;
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod doctor;
+mod findings;
 pub mod plan;
 pub mod status;
 pub mod trade;

@@ -2,10 +2,14 @@
 
 use super::chain::{Chain, hex, of_text};
 use super::{Durability, Journal, Resumed};
+use keel_core::amount::Money;
+use keel_core::limits::DayUse;
 use keel_core::order::{ClientOrderId, Intent, PlannedOrder};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +44,7 @@ CREATE INDEX outcomes_by_cycle ON outcomes (cycle);
 CREATE TABLE fills (
     place INTEGER PRIMARY KEY, venue TEXT NOT NULL, trade_id TEXT NOT NULL, id TEXT NOT NULL, cycle INTEGER NOT NULL,
     price TEXT NOT NULL, amount TEXT NOT NULL, cost TEXT NOT NULL, fee_asset TEXT NOT NULL,
-    fee_amount TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE (venue, trade_id));
+    fee_amount TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE (venue, trade_id, id));
 CREATE INDEX fills_by_id ON fills (id);
 CREATE INDEX fills_by_cycle ON fills (cycle);
 CREATE TABLE state (
@@ -55,14 +59,23 @@ pub enum Mode {
     Replay(String),
     /// The generated market.
     Demo(String),
+    /// A paper account on live market data.
+    Paper,
+    /// Orders in the venues' test environments.
+    Sandbox,
+    /// Orders with real money.
+    Live,
 }
 
-impl Mode {
-    fn text(&self) -> String {
-        match self {
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
             Self::Replay(tape) => format!("replay of {tape}"),
             Self::Demo(seed) => format!("demo of {seed}"),
-        }
+            Self::Paper => "paper account on live market data".to_owned(),
+            Self::Sandbox => "run in the test environments of exchanges".to_owned(),
+            Self::Live => "run with real money".to_owned(),
+        })
     }
 }
 
@@ -189,8 +202,12 @@ impl Journal {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};"
             ))
             .map_err(sqlite)?;
+        let deployment = connection
+            .query_row("SELECT value FROM meta WHERE key = 'deployment'", [], |row| row.get(0))
+            .map_err(sqlite)?;
         let journal = Self {
             path: path.to_owned(),
+            deployment,
             connection,
             durability,
             chain,
@@ -206,6 +223,26 @@ impl Journal {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The ids of the orders that were written down since then.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn intent_ids(&self, since: Timestamp) -> Result<BTreeSet<String>, JournalError> {
+        let read = || -> rusqlite::Result<BTreeSet<String>> {
+            self.connection
+                .prepare_cached("SELECT id FROM intents WHERE created_at_ms >= ?1")?
+                .query_map([since.ms()], |row| row.get(0))?
+                .collect()
+        };
+        read().map_err(|source| JournalError::Sqlite { path: self.path.clone(), source })
+    }
+
+    /// Names the installation in every order's id; made with the journal.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.deployment
     }
 
     /// Digest of everything up to the last finished cycle, in hexadecimal.
@@ -302,7 +339,7 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
             })
             .map_err(damaged)
     };
-    let (seen, expected) = (meta("mode")?, new.mode.text());
+    let (seen, expected) = (meta("mode")?, new.mode.to_string());
     if seen == expected {
         Ok(())
     } else {
@@ -313,7 +350,7 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
 fn create(connection: &Connection, new: &NewJournal) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN")?;
     connection.execute_batch(SCHEMA)?;
-    for (key, value) in [("mode", new.mode.text()), ("deployment", new.deployment.clone())] {
+    for (key, value) in [("mode", new.mode.to_string()), ("deployment", new.deployment.clone())] {
         connection.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
     }
     connection.execute_batch(&format!(
@@ -356,11 +393,32 @@ fn verify(
     let mut state: State =
         serde_json::from_str(&state).map_err(|error| damaged(format!("the state: {error}")))?;
     state.unresolved = unresolved(connection).map_err(unreadable)?.map_err(damaged)?;
+    state.day = day_use(connection, state.day).map_err(unreadable)?;
     let broker = Some(broker).filter(|text| !text.is_empty());
     // Intents of a cycle that never ended keep their names; the next cycle takes a new number.
     let latest = state.unresolved.iter().map(|intent| intent.cycle).max().unwrap_or(0);
     state.cycle = state.cycle.max(latest);
     Ok((chain, last_cycle, Some(Resumed { state, broker })))
+}
+
+/// What the intents say about the use of the daily limits: also those of a cycle that never ended.
+fn day_use(connection: &Connection, known: DayUse) -> rusqlite::Result<DayUse> {
+    let mut statement = connection.prepare(
+        "SELECT created_at_ms, value FROM intents WHERE created_at_ms >=
+         (SELECT MAX(created_at_ms) / 86400000 * 86400000 FROM intents)",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut counted = DayUse::default();
+    for (at_ms, value) in rows {
+        counted = counted.on(Timestamp::from_ms(at_ms));
+        counted.orders = counted.orders.saturating_add(1);
+        counted.turnover += Money::new(value.parse().unwrap_or_default());
+    }
+    // The state is exact for cycles that ended; the count is larger only after one that did not.
+    let is_more = (counted.day, counted.orders) > (known.day, known.orders);
+    Ok(if is_more { counted } else { known })
 }
 
 /// Intents whose last outcome is missing or unknown.

@@ -8,7 +8,7 @@ use keel_core::asset::{Ticker, VenueId};
 use keel_core::policy::Policy;
 use keel_core::strategy::Strategy;
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub struct Config {
     pub telegram_credentials: BTreeMap<String, TelegramCredentials>,
     /// The simulated exchange.
     pub paper: Paper,
+    /// Where market caps come from.
+    pub coingecko: CoinGecko,
     /// The strategy file of each asset that names one, in the order of the configuration.
     pub strategy_files: Vec<StrategyFile>,
     pub(crate) effective: serde_json::Value,
@@ -121,6 +123,12 @@ pub struct Telegram {
     pub enabled: bool,
     /// Entry of `telegram_credentials`.
     pub credentials_key: Option<String>,
+    /// Users whose commands are obeyed.
+    pub allowed_user_ids: BTreeSet<u64>,
+    /// How events are sent, where it was said: `on`, `silent` or `off` by the event's name.
+    pub notification_settings: BTreeMap<String, String>,
+    /// Base URL of a Bot API server other than Telegram's.
+    pub api_url: Option<String>,
 }
 
 /// An entry of `telegram_credentials`, not looked up.
@@ -130,6 +138,21 @@ pub struct TelegramCredentials {
     pub token: SecretRef,
     /// The chat.
     pub chat_id: SecretRef,
+}
+
+/// Where market caps come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoinGecko {
+    /// Base URL to use instead of the usual one.
+    pub base_url: Option<String>,
+    /// API key, not looked up.
+    pub api_key: Option<SecretRef>,
+    /// The key is of a paid plan.
+    pub is_pro: bool,
+    /// Directory of append-only files of every cap with its fetch time.
+    pub archive: PathBuf,
+    /// Largest distance of its price from the venue's before an id is taken for the wrong coin.
+    pub max_price_deviation: Decimal,
 }
 
 /// The simulated exchange.
@@ -192,6 +215,8 @@ pub struct Credentials {
     pub venues: BTreeMap<VenueId, VenueKeys>,
     /// The bot, when Telegram is enabled and its credentials are usable.
     pub telegram: Option<TelegramKeys>,
+    /// Key of CoinGecko, if there is one.
+    pub coingecko: Option<Secret>,
     /// What could not be looked up; always empty for a live configuration.
     pub unresolved: Vec<Problem>,
 }
@@ -276,8 +301,14 @@ pub fn resolve_secrets(
         let chat_id = look_up(&typed.chat_id, at("chatId"));
         telegram = token.zip(chat_id).map(|(token, chat_id)| TelegramKeys { token, chat_id });
     }
+    let coingecko = config
+        .coingecko
+        .api_key
+        .as_ref()
+        .filter(|reference| **reference != SecretRef::Blank)
+        .and_then(|reference| look_up(reference, "coingecko.api_key".to_owned()));
     if !config.bot.dry_run && !unresolved.is_empty() {
         return Err(ConfigErrors::new(unresolved));
     }
-    Ok(Credentials { venues, telegram, unresolved })
+    Ok(Credentials { venues, telegram, coingecko, unresolved })
 }

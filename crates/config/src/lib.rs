@@ -20,9 +20,9 @@ mod table;
 mod value;
 
 pub use config::{
-    BotSettings, Config, Credentials, ExchangeCredentials, Logging, Options, Paper, Paths,
-    StrategyFile, Telegram, TelegramCredentials, TelegramKeys, VenueConfig, VenueKeys, effective,
-    resolve_secrets,
+    BotSettings, CoinGecko, Config, Credentials, ExchangeCredentials, Logging, Options, Paper,
+    Paths, StrategyFile, Telegram, TelegramCredentials, TelegramKeys, VenueConfig, VenueKeys,
+    effective, resolve_secrets,
 };
 pub use document::{DEPTH_MAX, FILE_BYTES_MAX};
 pub use dotenv::parse_dotenv;
@@ -35,4 +35,6 @@ pub use starter::{reference, starter};
 pub use strategy::{
     IfMissing, StrategyParams, read_strategy, write_missing_strategies, write_strategy,
 };
-pub use table::{Bounds, Field, Kind, LogLevel, Need, SECTIONS, Section, Shape};
+pub use table::{
+    Bounds, Field, Kind, LogLevel, NOTIFICATION_EVENTS, Need, SECTIONS, Section, Shape,
+};

@@ -1,5 +1,12 @@
 //! Adapters to exchanges: requests, signatures, replies, limits.
 
 pub mod api;
+mod binance;
+mod bybit;
+pub mod client;
+mod coinbase;
 pub mod http;
+mod kraken;
+mod okx;
 pub mod venue;
+pub mod wire;
