@@ -55,3 +55,27 @@ pub(crate) fn binance(
 pub(crate) fn public(simex: &Simex, double: Double, path: &str) -> reqwest::RequestBuilder {
     http().get(format!("{}{path}", simex.url(double)))
 }
+
+/// A moment as OKX writes it in headers.
+fn iso(ms: i64) -> String {
+    let timestamp = keel_core::time::Timestamp::from_ms(ms - ms.rem_euclid(1000)).to_string();
+    let whole = timestamp.trim_end_matches('Z').to_owned();
+    let whole = if whole.len() == 16 { format!("{whole}:00") } else { whole };
+    format!("{whole}.{:03}Z", ms.rem_euclid(1000))
+}
+
+/// A signed OKX request at the exchange's time.
+pub(crate) fn okx(simex: &Simex, method: &str, path: &str, body: &str) -> reqwest::RequestBuilder {
+    use base64::Engine;
+    let key = simex.config().venues[&Place::Okx].keys[0].clone();
+    let stamp = iso(simex.now_ms());
+    let signed = mac(&key.secret, &format!("{stamp}{method}{path}{body}"));
+    http()
+        .request(method.parse().unwrap(), format!("{}{path}", simex.url(Double::Okx)))
+        .header("OK-ACCESS-KEY", key.key)
+        .header("OK-ACCESS-SIGN", base64::engine::general_purpose::STANDARD.encode(signed))
+        .header("OK-ACCESS-TIMESTAMP", stamp)
+        .header("OK-ACCESS-PASSPHRASE", key.passphrase)
+        .header("Content-Type", "application/json")
+        .body(body.to_owned())
+}

@@ -7,3 +7,5 @@ mod binance;
 mod client;
 #[cfg(test)]
 mod conservation;
+#[cfg(test)]
+mod okx;
