@@ -195,6 +195,12 @@ fn telegram(telegram: &Record) -> Option<Telegram> {
     Some(Telegram {
         enabled: telegram.boolean("enabled")?,
         credentials_key: telegram.text("credentials_key"),
+        allowed_user_ids: match telegram.value("allowed_user_ids") {
+            Some(Typed::Ids(ids)) => ids,
+            _ => return None,
+        },
+        notification_settings: texts(telegram, "notification_settings")?,
+        api_url: telegram.text("api_url"),
     })
 }
 
@@ -311,6 +317,7 @@ fn shown_record(record: &Record, private: bool) -> Value {
             Some(Typed::Secret(secret)) => Value::String(secret.shown()),
             Some(Typed::Options(options)) => Value::Object(shown_options(options.0, private)),
             Some(Typed::Texts(texts)) => json!(texts),
+            Some(Typed::Ids(ids)) => json!(ids),
             Some(Typed::Balances(balances)) => balances
                 .into_iter()
                 .map(|(venue, amounts)| {

@@ -196,6 +196,12 @@ const TELEGRAM: &[Field] = &[
     field("credentials_key", Kind::Text, "which entry of telegram_credentials to use")
         .nullable()
         .example("\"main\""),
+    field("allowed_user_ids", Kind::UserIds, "numbers of the users whose commands are obeyed; when empty, nobody's are")
+        .default("[]"),
+    field("notification_settings", Kind::Notifications, "which events are sent: on with a sound, silent without one, off not at all; an event that is not named is on")
+        .default("{}"),
+    field("api_url", Kind::Url, "base URL of a Bot API server of your own; when absent, Telegram's")
+        .nullable(),
 ];
 
 const TELEGRAM_CREDENTIALS: &[Field] = &[
