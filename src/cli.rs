@@ -1,6 +1,6 @@
 //! The command line: what was typed, and which command it means.
 
-use crate::commands::{check, config, data, demo, plan, status, trade, trades, why};
+use crate::commands::{check, config, data, demo, export, plan, report, status, trade, trades, why};
 use crate::exit::{Code, Failure};
 use crate::output;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -42,6 +42,10 @@ enum Command {
     Why(why::Args),
     /// List orders and what became of them.
     Trades(trades::Args),
+    /// Write the report of a run: HTML, picture and tables.
+    Report(report::Args),
+    /// Write the trades of a run for tax programs.
+    Export(export::Args),
     /// Check configuration, strategies, data and journal.
     Check(check::Args),
     /// List, verify, import and resample candle files.
@@ -111,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(command) => config::run(command),

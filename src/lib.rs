@@ -7,6 +7,7 @@ pub mod exit;
 pub mod journal;
 pub mod logging;
 pub mod output;
+pub mod recorded;
 pub mod replay;
 pub mod report;
 pub mod simulation;
