@@ -25,6 +25,12 @@ bench:
     cargo bench -p keel --bench cycle
     cargo bench -p hyperopt --bench spaces
 
+# What Python ccxt sends and understands, for the tests of the venues; tools/goldens/README.md.
+goldens *venues:
+    test -d target/goldens || python3 -m venv target/goldens
+    target/goldens/bin/pip install --quiet --requirement tools/goldens/requirements.txt
+    target/goldens/bin/python tools/goldens/make_goldens.py {{venues}}
+
 # Licences and advisories.
 deny:
     cargo deny check

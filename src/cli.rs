@@ -1,6 +1,8 @@
 //! The command line: what was typed, and which command it means.
 
-use crate::commands::{check, config, data, demo, export, plan, report, status, trade, trades, why};
+use crate::commands::{
+    backtest, check, config, data, demo, export, plan, report, status, trade, trades, why,
+};
 use crate::exit::{Code, Failure};
 use crate::output;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -34,6 +36,9 @@ enum Command {
     /// Run rebalancing cycles; over recorded candles with --replay.
     #[command(alias = "run")]
     Trade(trade::Args),
+    /// Run the portfolio over recorded candles and judge it beside benchmarks; writes no journal
+    /// unless asked.
+    Backtest(backtest::Args),
     /// Print the orders for a snapshot of a portfolio; sends nothing, needs nothing.
     Plan(plan::Args),
     /// Show holdings, targets and signals after the last cycle.
@@ -111,6 +116,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Trade(args) => trade::run(args),
+        Command::Backtest(args) => backtest::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Status(args) => status::run(args),
         Command::Why(args) => why::run(args),

@@ -1,5 +1,6 @@
 //! The edges of Keel: files, terminal, clock and journal around the pure core.
 
+pub mod backtesting;
 pub mod cli;
 pub mod commands;
 pub mod daemon;

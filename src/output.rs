@@ -88,6 +88,54 @@ pub fn price(text: &str) -> String {
     }
 }
 
+/// How far a long command is: a bar for somebody who watches, every tenth in lines otherwise.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<indicatif::ProgressBar>,
+    what: &'static str,
+    total: usize,
+    tenth_shown: usize,
+}
+
+impl Progress {
+    /// Progress towards `total` of `what`, such as cycles.
+    #[must_use]
+    pub fn new(what: &'static str, total: usize) -> Self {
+        let bar = is_watched().then(|| {
+            let bar = indicatif::ProgressBar::new(total as u64);
+            let template = format!("{{bar:30}} {{pos}}/{{len}} {what}  {{eta}} left");
+            indicatif::ProgressStyle::with_template(&template)
+                .map_or(bar.clone(), |style| bar.clone().with_style(style))
+        });
+        Self { bar, what, total, tenth_shown: 0 }
+    }
+
+    /// `done` of the total are done.
+    pub fn at(&mut self, done: usize) {
+        // Drawing costs more than a cycle: fifty times are enough.
+        if done < self.total && !done.is_multiple_of((self.total / 50).max(1)) {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.set_position(done as u64),
+            None => {
+                let tenth = done * 10 / self.total.max(1);
+                if tenth > self.tenth_shown && self.total > 1_000 {
+                    self.tenth_shown = tenth;
+                    remark(format!("{:>3} %  {done} {}", tenth * 10, self.what));
+                }
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

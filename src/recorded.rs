@@ -3,6 +3,7 @@
 use crate::exit::{Code, Failure};
 use crate::journal::{DecisionRow, FillRow, Reader, TradeRow};
 use crate::simulation::{cost_models, settings_fingerprint};
+use keel_backtest::run::Run;
 use keel_config::Config;
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::candle::Window;
@@ -11,7 +12,7 @@ use keel_core::signal::Signal;
 use keel_core::strategy::keltner_params;
 use keel_core::time::Timestamp;
 use keel_report::benchmark;
-use keel_report::story::{Channel, Row, Story};
+use keel_report::story::{Benchmark, Channel, Row, Story};
 use keel_sim::tape::Tape;
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
@@ -140,7 +141,7 @@ pub fn story(config: &Config, path: &Path, span: Span) -> Result<Story, Failure>
         .filter(|cycle| span.holds(Timestamp::from_ms(cycle.at_ms)))
         .collect();
     let (Some(first), Some(last)) = (cycles.first(), cycles.last()) else {
-        add_facts(&mut story, config, path);
+        add_facts(&mut story, config, Some(path));
         return Ok(story);
     };
     let mut trades: BTreeMap<u64, Vec<TradeRow>> = BTreeMap::new();
@@ -187,13 +188,13 @@ pub fn story(config: &Config, path: &Path, span: Span) -> Result<Story, Failure>
             story.execute(intent, outcome);
         }
     }
-    add_facts(&mut story, config, path);
+    add_facts(&mut story, config, Some(path));
     let cost = Qty::new(cost_models(config).trade_cost()).to_f64();
     story.benchmarks = benchmark::from_records(&story, cost);
     Ok(story)
 }
 
-fn add_facts(story: &mut Story, config: &Config, journal: &Path) {
+fn add_facts(story: &mut Story, config: &Config, journal: Option<&Path>) {
     let settings = &config.policy.settings;
     let models = cost_models(config);
     let file = |path: &Path| {
@@ -202,8 +203,13 @@ fn add_facts(story: &mut Story, config: &Config, journal: &Path) {
     let run = story.kind.clone();
     let mut fact = |name: &str, value: String| story.facts.push((name.to_owned(), value));
     fact("run", run);
-    fact("configuration", format!("{}, settings {}", file(&config.path), settings_fingerprint(config)));
-    fact("journal", file(journal));
+    fact(
+        "configuration",
+        format!("{}, settings {}", file(&config.path), settings_fingerprint(config)),
+    );
+    if let Some(journal) = journal {
+        fact("journal", file(journal));
+    }
     fact("allocation", settings.allocation.name.to_owned());
     fact("drift band", settings.rebalance_threshold.to_string());
     fact("altcoin cap", settings.max_alt_coin_ratio.to_string());
@@ -222,7 +228,10 @@ fn add_facts(story: &mut Story, config: &Config, journal: &Path) {
     for asset in &config.policy.assets {
         let [position, trend] = [&asset.position_params, &asset.trend_params].map(|params| {
             let named = asset.strategy.params.iter().zip(params.values());
-            named.map(|(spec, value)| format!("{} {value}", spec.name)).collect::<Vec<_>>().join(" ")
+            named
+                .map(|(spec, value)| format!("{} {value}", spec.name))
+                .collect::<Vec<_>>()
+                .join(" ")
         });
         fact(
             asset.ticker.as_str(),
@@ -243,14 +252,31 @@ pub const NOT_MODELLED: [&str; 4] = [
     "a stablecoin that loses its peg: it counts as 1",
 ];
 
+/// Adds to the story of a backtest what its cycles do not tell: benchmarks, notes about the data,
+/// fingerprints and channels.
+pub fn complete(story: &mut Story, config: &Config, tape: &Tape, run: &Run) {
+    story.facts.push(("data".to_owned(), run.data_fingerprint.clone()));
+    add_facts(story, config, None);
+    // They hold the notes of the cycles, the same ones joined.
+    story.notes.clone_from(&run.data_notes);
+    story.benchmarks = run
+        .benchmarks
+        .iter()
+        .map(|benchmark| Benchmark {
+            name: benchmark.name.clone(),
+            doc: benchmark.doc.clone(),
+            values: benchmark.equity.clone(),
+        })
+        .collect();
+    add_channels(story, config, tape);
+}
+
 /// Adds what only candles tell: the channel of each asset's price signal at the end of the run.
 pub fn add_channels(story: &mut Story, config: &Config, tape: &Tape) {
     let Some(end) = story.cycles.last().map(|cycle| cycle.at) else { return };
     for asset in &config.policy.assets {
-        let symbol = keel_core::asset::Symbol::new(
-            asset.ticker.clone(),
-            config.policy.stablecoin.clone(),
-        );
+        let symbol =
+            keel_core::asset::Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone());
         let series = tape
             .venues
             .get(&asset.venue)
@@ -261,8 +287,9 @@ pub fn add_channels(story: &mut Story, config: &Config, tape: &Tape) {
         let window = Window::closed(series, end, config.policy.settings.indicator_history_size);
         let bars = window.bars();
         let params = keltner_params(&asset.position_params);
-        let channel =
-            keel_core::indicator::keltner_channel(bars.open, bars.high, bars.low, bars.close, params);
+        let channel = keel_core::indicator::keltner_channel(
+            bars.open, bars.high, bars.low, bars.close, params,
+        );
         let from = bars.close.len().saturating_sub(CHANNEL_BARS);
         let newest = |column: &[f64]| column[from..].to_vec();
         story.channels.push(Channel {

@@ -1,6 +1,7 @@
 //! A tape from recorded files: candles, caps and market rules of a data directory.
 
 use crate::exit::{Code, Failure};
+pub use keel_backtest::engine::{moments, step};
 use keel_config::Config;
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker, VenueId};
@@ -9,7 +10,7 @@ use keel_core::market::MarketRules;
 use keel_core::plan::Markets;
 use keel_core::policy::AssetPolicy;
 use keel_core::ports::CapPoint;
-use keel_core::time::{Timeframe, Timestamp};
+use keel_core::time::Timeframe;
 use keel_data::{CandleStore, CapFileError, Longest, MarketFiles};
 use keel_sim::tape::{Tape, VenueTape};
 use rust_decimal::Decimal;
@@ -341,25 +342,4 @@ pub(crate) fn listed(names: &[impl ToString]) -> String {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => names.concat(),
     }
-}
-
-/// The shortest interval of any asset: how far the tape moves the clock from cycle to cycle.
-#[must_use]
-pub fn step(assets: &[AssetPolicy]) -> Timeframe {
-    assets
-        .iter()
-        .flat_map(|asset| [asset.position_interval, asset.trend_interval])
-        .min()
-        .unwrap_or(Timeframe::H1)
-}
-
-/// The moments of the cycles from `from` to `to`, both on the grid of `step`.
-pub fn moments(
-    from: Timestamp,
-    to: Timestamp,
-    step: Timeframe,
-) -> impl Iterator<Item = Timestamp> + Clone {
-    let first = step.floor(from.plus_ms(step.ms() - 1));
-    let count = (to.since_ms(first) / step.ms() + 1).max(0);
-    (0..count).map(move |i| first.plus_ms(i * step.ms()))
 }

@@ -2,6 +2,8 @@
 
 use super::chain::{Chain, hex, of_text};
 use super::{Durability, Journal, Resumed};
+use keel_core::amount::Money;
+use keel_core::limits::DayUse;
 use keel_core::order::{ClientOrderId, Intent, PlannedOrder};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
@@ -356,11 +358,32 @@ fn verify(
     let mut state: State =
         serde_json::from_str(&state).map_err(|error| damaged(format!("the state: {error}")))?;
     state.unresolved = unresolved(connection).map_err(unreadable)?.map_err(damaged)?;
+    state.day = day_use(connection, state.day).map_err(unreadable)?;
     let broker = Some(broker).filter(|text| !text.is_empty());
     // Intents of a cycle that never ended keep their names; the next cycle takes a new number.
     let latest = state.unresolved.iter().map(|intent| intent.cycle).max().unwrap_or(0);
     state.cycle = state.cycle.max(latest);
     Ok((chain, last_cycle, Some(Resumed { state, broker })))
+}
+
+/// What the intents say about the use of the daily limits: also those of a cycle that never ended.
+fn day_use(connection: &Connection, known: DayUse) -> rusqlite::Result<DayUse> {
+    let mut statement = connection.prepare(
+        "SELECT created_at_ms, value FROM intents WHERE created_at_ms >=
+         (SELECT MAX(created_at_ms) / 86400000 * 86400000 FROM intents)",
+    )?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut counted = DayUse::default();
+    for (at_ms, value) in rows {
+        counted = counted.on(Timestamp::from_ms(at_ms));
+        counted.orders = counted.orders.saturating_add(1);
+        counted.turnover += Money::new(value.parse().unwrap_or_default());
+    }
+    // The state is exact for cycles that ended; the count is larger only after one that did not.
+    let is_more = (counted.day, counted.orders) > (known.day, known.orders);
+    Ok(if is_more { counted } else { known })
 }
 
 /// Intents whose last outcome is missing or unknown.

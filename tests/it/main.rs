@@ -1,6 +1,8 @@
 //! What a user relies on, in one binary.
 
 #[cfg(test)]
+mod backtest;
+#[cfg(test)]
 mod cli_config;
 #[cfg(test)]
 mod cli_data;

@@ -36,6 +36,8 @@ pub struct Config {
     pub telegram_credentials: BTreeMap<String, TelegramCredentials>,
     /// The simulated exchange.
     pub paper: Paper,
+    /// Where market caps come from.
+    pub coingecko: CoinGecko,
     /// The strategy file of each asset that names one, in the order of the configuration.
     pub strategy_files: Vec<StrategyFile>,
     pub(crate) effective: serde_json::Value,
@@ -132,6 +134,21 @@ pub struct TelegramCredentials {
     pub chat_id: SecretRef,
 }
 
+/// Where market caps come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoinGecko {
+    /// Base URL to use instead of the usual one.
+    pub base_url: Option<String>,
+    /// API key, not looked up.
+    pub api_key: Option<SecretRef>,
+    /// The key is of a paid plan.
+    pub is_pro: bool,
+    /// Append-only file of every cap with its fetch time.
+    pub archive: PathBuf,
+    /// Largest distance of its price from the venue's before an id is taken for the wrong coin.
+    pub max_price_deviation: Decimal,
+}
+
 /// The simulated exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paper {
@@ -192,6 +209,8 @@ pub struct Credentials {
     pub venues: BTreeMap<VenueId, VenueKeys>,
     /// The bot, when Telegram is enabled and its credentials are usable.
     pub telegram: Option<TelegramKeys>,
+    /// Key of CoinGecko, if there is one.
+    pub coingecko: Option<Secret>,
     /// What could not be looked up; always empty for a live configuration.
     pub unresolved: Vec<Problem>,
 }
@@ -276,8 +295,14 @@ pub fn resolve_secrets(
         let chat_id = look_up(&typed.chat_id, at("chatId"));
         telegram = token.zip(chat_id).map(|(token, chat_id)| TelegramKeys { token, chat_id });
     }
+    let coingecko = config
+        .coingecko
+        .api_key
+        .as_ref()
+        .filter(|reference| **reference != SecretRef::Blank)
+        .and_then(|reference| look_up(reference, "coingecko.api_key".to_owned()));
     if !config.bot.dry_run && !unresolved.is_empty() {
         return Err(ConfigErrors::new(unresolved));
     }
-    Ok(Credentials { venues, telegram, unresolved })
+    Ok(Credentials { venues, telegram, coingecko, unresolved })
 }

@@ -20,9 +20,9 @@ mod table;
 mod value;
 
 pub use config::{
-    BotSettings, Config, Credentials, ExchangeCredentials, Logging, Options, Paper, Paths,
-    StrategyFile, Telegram, TelegramCredentials, TelegramKeys, VenueConfig, VenueKeys, effective,
-    resolve_secrets,
+    BotSettings, CoinGecko, Config, Credentials, ExchangeCredentials, Logging, Options, Paper,
+    Paths, StrategyFile, Telegram, TelegramCredentials, TelegramKeys, VenueConfig, VenueKeys,
+    effective, resolve_secrets,
 };
 pub use document::{DEPTH_MAX, FILE_BYTES_MAX};
 pub use dotenv::parse_dotenv;

@@ -2,7 +2,7 @@
 
 use crate::check::{Checked, Record};
 use crate::config::{
-    BotSettings, Config, ExchangeCredentials, Logging, Options, Paper, Paths, Telegram,
+    BotSettings, CoinGecko, Config, ExchangeCredentials, Logging, Options, Paper, Paths, Telegram,
     TelegramCredentials, VenueConfig,
 };
 use crate::rules::venue_of;
@@ -12,6 +12,7 @@ use crate::table::{LogLevel, SECTIONS, Shape, log_level};
 use crate::value::Typed;
 use keel_core::amount::{Money, Qty};
 use keel_core::asset::{Ticker, VenueId};
+use keel_core::limits::Limits;
 use keel_core::policy::{AssetPolicy, ParkedAsset, Policy, Settings};
 use keel_core::time::Timeframe;
 use keel_core::{allocation, strategy};
@@ -32,7 +33,8 @@ pub(crate) fn config(
     let bot = checked.record("bot_settings")?;
     let mut strategy_files = Vec::new();
     let paths = paths(checked.record("paths")?)?;
-    let policy = policy(bot, checked.records("portfolio_assets"), params)?;
+    let policy =
+        policy(bot, checked.record("limits")?, checked.records("portfolio_assets"), params)?;
     for asset in checked.records("portfolio_assets") {
         let ticker = asset.text("ticker")?;
         if let Some(read) = params.get(&ticker) {
@@ -44,6 +46,7 @@ pub(crate) fn config(
         policy,
         bot: bot_settings(bot)?,
         effective: effective(checked, &paths),
+        coingecko: coingecko(checked.record("coingecko")?, &paths.status_file)?,
         paths,
         logging: logging(checked.record("logging")?)?,
         venues: named(checked, "exchange_configurations", venue)?
@@ -58,8 +61,34 @@ pub(crate) fn config(
     })
 }
 
+fn limits(limits: &Record) -> Option<Limits> {
+    let count = |key: &str| u32::try_from(limits.whole(key)?).ok();
+    Some(Limits {
+        price_band: decimal(limits, "price_band")?,
+        max_spread_bps: decimal(limits, "max_spread_bps")?,
+        max_slippage_bps: decimal(limits, "max_slippage_bps")?,
+        max_orders_per_cycle: count("max_orders_per_cycle")?,
+        max_orders_per_day: count("max_orders_per_day")?,
+        max_turnover_per_cycle: decimal(limits, "max_turnover_per_cycle")?,
+        max_turnover_per_day: decimal(limits, "max_turnover_per_day")?,
+        max_depeg: decimal(limits, "max_depeg")?,
+    })
+}
+
+fn coingecko(coingecko: &Record, status_file: &Path) -> Option<CoinGecko> {
+    let beside = status_file.parent().unwrap_or_else(|| Path::new("")).join("caps.jsonl");
+    Some(CoinGecko {
+        base_url: coingecko.text("base_url"),
+        api_key: coingecko.secret("api_key"),
+        is_pro: coingecko.text("plan")? == "pro",
+        archive: coingecko.text("archive_path").map_or(beside, PathBuf::from),
+        max_price_deviation: decimal(coingecko, "max_price_deviation")?,
+    })
+}
+
 fn policy(
     bot: &Record,
+    limited: &Record,
     assets: &[Record],
     params: &BTreeMap<String, StrategyParams>,
 ) -> Option<Policy> {
@@ -74,6 +103,7 @@ fn policy(
         balance_adjustment_factor_buy: decimal(bot, "balance_adjustment_factor_buy")?,
         balance_adjustment_factor_sell: decimal(bot, "balance_adjustment_factor_sell")?,
         allocation: allocation::find(&bot.text("allocation_policy")?)?,
+        limits: limits(limited)?,
     };
     let mut stablecoin: Option<Ticker> = None;
     let (mut tradable, mut parked) = (Vec::new(), Vec::new());

@@ -4,13 +4,14 @@ use crate::amount::{Money, Price, Qty};
 use crate::asset::{Ticker, VenueId};
 use crate::decision::{DecisionRecord, Reason};
 use crate::guard::{self, Approved, Objection};
+use crate::limits::{Tally, judge_depth};
 use crate::observe::{Observation, observe, read_balances};
 use crate::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
 use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
+use crate::ports::{Broker, Clock, MarketData, PortError, Store, StoreError};
 use crate::reconcile;
 use crate::record::{CycleRecord, Execution, Trigger};
 use crate::state::State;
@@ -186,15 +187,16 @@ fn blocked(
         let cause = format!("{venue} was never read, so the total is unknown: {cause}");
         return Some(Reason::ExchangeUnavailable { cause });
     }
+    let (peg, limit) = (state.peg, policy.settings.limits.max_depeg);
+    if let Some(price) = peg.filter(|price| (price.get() - Decimal::ONE).abs() > limit) {
+        return Some(Reason::StablecoinDepegged { price, limit });
+    }
     let Some(known) = state.assets.get(&asset.ticker) else { return Some(Reason::NoPrice) };
-    let frozen = state.unresolved.iter().any(|intent| {
-        let symbol = &intent.order.symbol;
-        intent.order.venue == asset.venue
-            && (symbol.base == asset.ticker
-                || symbol.quote == asset.ticker && symbol.quote != policy.stablecoin)
-    });
-    if frozen {
+    if is_frozen(policy, state, &asset.venue, &asset.ticker) {
         return Some(Reason::UnresolvedOrder);
+    }
+    if let Some(reason) = seen.doubted.get(&asset.ticker) {
+        return Some(reason.clone());
     }
     if known.price.is_none() {
         return Some(Reason::NoPrice);
@@ -212,6 +214,16 @@ fn blocked(
         return Some(Reason::WarmingUp);
     }
     None
+}
+
+/// Whether an order with an unknown outcome touches the asset. The stablecoin is never frozen: what
+/// an order takes of it shows in the balances that the next one is sized by.
+fn is_frozen(policy: &Policy, state: &State, venue: &VenueId, ticker: &Ticker) -> bool {
+    *ticker != policy.stablecoin
+        && state.unresolved.iter().any(|intent| {
+            let order = &intent.order;
+            order.venue == *venue && (order.symbol.base == *ticker || order.symbol.quote == *ticker)
+        })
 }
 
 /// What a distribution planned and did.
@@ -260,7 +272,9 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
                 approved.orders().iter().filter(wanted).cloned().collect()
             };
             let mut unread = Observation::default();
+            let mut tally = Tally::new(plan.targets.total, state.day.on(now));
             let direct = stage(OrderKind::Direct, None);
+            let direct = vet(world, policy, state, assets, &direct, &mut tally, &mut reasons).await;
             execute(world, assets, options, state, &direct, &mut executions, now).await?;
 
             let planned_sells = stage(OrderKind::Stable, Some(Side::Sell));
@@ -277,8 +291,10 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
             explain_dropped(&after_direct, &planned_sells, &sells, &unread, &mut reasons);
             match guard::review_again(&after_direct, &plan, &sells) {
                 Ok(sells) => {
-                    execute(world, assets, options, state, sells.orders(), &mut executions, now)
-                        .await?;
+                    let sells =
+                        vet(world, policy, state, assets, sells.orders(), &mut tally, &mut reasons)
+                            .await;
+                    execute(world, assets, options, state, &sells, &mut executions, now).await?;
                 }
                 Err(objections) => refuse(&sells, assets, &objections, &mut reasons, &mut notes),
             }
@@ -289,8 +305,17 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
                 }
                 match resized_buys(&input, &plan, state, &unread, &mut reasons) {
                     Ok(buys) => {
-                        execute(world, assets, options, state, buys.orders(), &mut executions, now)
-                            .await?;
+                        let buys = vet(
+                            world,
+                            policy,
+                            state,
+                            assets,
+                            buys.orders(),
+                            &mut tally,
+                            &mut reasons,
+                        )
+                        .await;
+                        execute(world, assets, options, state, &buys, &mut executions, now).await?;
                     }
                     Err((orders, objections)) => {
                         refuse(&orders, assets, &objections, &mut reasons, &mut notes);
@@ -312,6 +337,47 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     seen.notes.extend(notes);
     state.stablecoin_at_distribution = Some(state.stablecoin_free());
     Ok(Distribution { plan, executions, reasons })
+}
+
+/// Takes out of a stage what must not be sent now, and says why.
+async fn vet<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &World<'_, C, M, B, S>,
+    policy: &Policy,
+    state: &mut State,
+    assets: &[AssetView],
+    orders: &[PlannedOrder],
+    tally: &mut Tally,
+    reasons: &mut [Option<Reason>],
+) -> Vec<PlannedOrder> {
+    let limits = &policy.settings.limits;
+    let mut passed = Vec::with_capacity(orders.len());
+    for order in orders {
+        // An earlier order of this cycle may have ended unknown.
+        let frozen = [&order.symbol.base, &order.symbol.quote]
+            .into_iter()
+            .any(|ticker| is_frozen(policy, state, &order.venue, ticker));
+        let verdict = if frozen {
+            Err(Reason::UnresolvedOrder)
+        } else {
+            match world.market.depth(&order.venue, &order.symbol, order.amount).await {
+                Err(PortError(cause)) => Err(Reason::ExchangeUnavailable { cause }),
+                Ok(depth) => judge_depth(order, &depth, reference_price(order, assets), limits)
+                    .and_then(|()| tally.take(order.value, limits)),
+            }
+        };
+        match verdict {
+            Ok(()) => passed.push(order.clone()),
+            Err(reason) => {
+                for (asset, slot) in assets.iter().zip(&mut *reasons) {
+                    if concerns(order, asset) {
+                        *slot = Some(reason.clone());
+                    }
+                }
+            }
+        }
+    }
+    state.day = tally.day;
+    passed
 }
 
 /// Why a planned sell is not made after all: its venue fell silent, or too little is left of it.

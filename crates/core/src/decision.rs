@@ -48,6 +48,57 @@ pub enum Reason {
     NoMarketCap,
     /// A signal has not spoken yet.
     WarmingUp,
+    /// The price cannot be believed.
+    PriceOutOfBand {
+        /// What was read.
+        price: Price,
+        /// What it was compared with.
+        expected: Price,
+        /// Where that came from.
+        source: String,
+        /// Allowed distance as a fraction.
+        band: Decimal,
+    },
+    /// The primary stablecoin is not worth a dollar.
+    StablecoinDepegged {
+        /// What it is worth.
+        price: Price,
+        /// Allowed distance as a fraction.
+        limit: Decimal,
+    },
+    /// Bid and ask are too far apart.
+    SpreadTooWide {
+        /// Their distance.
+        spread_bps: Decimal,
+        /// The limit.
+        limit_bps: Decimal,
+    },
+    /// The order would move the price too far.
+    SlippageTooHigh {
+        /// Distance of the average price from the middle.
+        slippage_bps: Decimal,
+        /// The limit.
+        limit_bps: Decimal,
+    },
+    /// The book does not hold the amount, or has one side only.
+    BookTooThin {
+        /// What the order asks for.
+        amount: Qty,
+    },
+    /// The book makes no sense.
+    BookCrossed {
+        /// Best bid.
+        bid: Price,
+        /// Best ask.
+        ask: Price,
+    },
+    /// A cap on orders or turnover is used up.
+    CapReached {
+        /// Which.
+        cap: String,
+        /// The limit, in orders or in the primary stablecoin.
+        limit: String,
+    },
     /// The operator paused trading.
     Paused,
     /// The venue has no such market.
@@ -104,6 +155,13 @@ impl Reason {
             Self::NoPrice => "no_price",
             Self::NoMarketCap => "no_market_cap",
             Self::WarmingUp => "warming_up",
+            Self::PriceOutOfBand { .. } => "price_out_of_band",
+            Self::StablecoinDepegged { .. } => "stablecoin_depegged",
+            Self::SpreadTooWide { .. } => "spread_too_wide",
+            Self::SlippageTooHigh { .. } => "slippage_too_high",
+            Self::BookTooThin { .. } => "book_too_thin",
+            Self::BookCrossed { .. } => "book_crossed",
+            Self::CapReached { .. } => "cap_reached",
             Self::Paused => "paused",
             Self::NoMarket => "no_market",
             Self::MarketHalted => "market_halted",
@@ -171,6 +229,38 @@ impl fmt::Display for Reason {
             Self::NoPrice => f.write_str("no price is known"),
             Self::NoMarketCap => f.write_str("no market capitalisation is known"),
             Self::WarmingUp => f.write_str("a signal has not spoken yet, so both count as sell"),
+            Self::PriceOutOfBand { price, expected, source, band } => write!(
+                f,
+                "its price of {} is more than {} % from {} of {source}",
+                price.get().normalize(),
+                (band * Decimal::ONE_HUNDRED).normalize(),
+                expected.get().normalize()
+            ),
+            Self::StablecoinDepegged { price, limit } => write!(
+                f,
+                "the primary stablecoin is worth {} dollars, more than {} % off",
+                price.get().normalize(),
+                (limit * Decimal::ONE_HUNDRED).normalize()
+            ),
+            Self::SpreadTooWide { spread_bps, limit_bps } => write!(
+                f,
+                "bid and ask are {} bps apart, more than {}",
+                spread_bps.round_dp(1).normalize(),
+                limit_bps.normalize()
+            ),
+            Self::SlippageTooHigh { slippage_bps, limit_bps } => write!(
+                f,
+                "the order would pay {} bps beyond the middle of the book, more than {}",
+                slippage_bps.round_dp(1).normalize(),
+                limit_bps.normalize()
+            ),
+            Self::BookTooThin { amount } => {
+                write!(f, "the order book does not hold {amount} on both sides")
+            }
+            Self::BookCrossed { bid, ask } => {
+                write!(f, "the order book makes no sense: bid {bid}, ask {ask}")
+            }
+            Self::CapReached { cap, limit } => write!(f, "the cap on {cap} ({limit}) is reached"),
             Self::Paused => f.write_str("trading is paused"),
             Self::NoMarket => f.write_str("the venue has no market for it"),
             Self::MarketHalted => f.write_str("the market takes no orders now"),

@@ -14,6 +14,7 @@ pub mod decision;
 pub mod dominance;
 pub mod guard;
 pub mod indicator;
+pub mod limits;
 pub mod market;
 mod observe;
 pub mod order;

@@ -5,7 +5,9 @@
 
 use crate::asset::{Symbol, Ticker, VenueId};
 use crate::candle::{Bars, Window};
+use crate::decision::Reason;
 use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
+use crate::limits::{FUTURE_TOLERANCE_MS, Witnesses, judge_price};
 use crate::plan::Markets;
 use crate::policy::{AssetPolicy, Policy};
 use crate::ports::{Broker, MarketData, PortError};
@@ -27,6 +29,8 @@ pub(crate) struct Observation {
     pub(crate) markets: BTreeMap<VenueId, Arc<Markets>>,
     /// Venues that did not answer, and why.
     pub(crate) unavailable: BTreeMap<VenueId, String>,
+    /// Assets whose new price was not believed, and why.
+    pub(crate) doubted: BTreeMap<Ticker, Reason>,
     /// At least one signal was computed again.
     pub(crate) signals_recomputed: bool,
     /// What the operator should know.
@@ -53,7 +57,8 @@ pub(crate) async fn observe<M: MarketData, B: Broker>(
     }
     read_balances(broker, policy, state, &mut seen).await;
     // Caps and prices first, then signals: the trend needs both.
-    read_prices(market, policy, state, &mut seen).await;
+    read_prices(market, policy, state, now, &mut seen).await;
+    read_peg(market, policy, state, &mut seen).await;
     read_caps(market, policy, state, now, &mut seen).await;
     let mut cache = CandleCache { market, policy, windows: BTreeMap::new() };
     refresh_positions(&mut cache, state, now, &mut seen).await;
@@ -97,8 +102,16 @@ async fn read_prices<M: MarketData>(
     market: &M,
     policy: &Policy,
     state: &mut State,
+    now: Timestamp,
     seen: &mut Observation,
 ) {
+    let references = match market.reference_prices(&policy.assets).await {
+        Ok(references) => references,
+        Err(PortError(cause)) => {
+            seen.notes.push(format!("no second source of prices: {cause}"));
+            BTreeMap::new()
+        }
+    };
     for venue in policy.venues() {
         let here: Vec<&AssetPolicy> =
             policy.assets.iter().filter(|asset| asset.venue == venue).collect();
@@ -109,13 +122,58 @@ async fn read_prices<M: MarketData>(
             }
             Ok(prices) => {
                 for (asset, point) in here.iter().zip(prices) {
-                    if let Some(point) = point.filter(|point| point.price.is_positive()) {
-                        let asset = entry(state, &asset.ticker);
-                        asset.price = Some(point.price);
-                        asset.price_as_of = Some(point.as_of);
+                    let Some(point) = point.filter(|point| point.price.is_positive()) else {
+                        continue;
+                    };
+                    let ahead_ms = point.as_of.since_ms(now);
+                    if ahead_ms > FUTURE_TOLERANCE_MS {
+                        seen.notes.push(format!(
+                            "{}: a price of {}, {ahead_ms} ms from now, was not used",
+                            asset.ticker, point.as_of
+                        ));
+                        continue;
+                    }
+                    let known = entry(state, &asset.ticker);
+                    let recent = known
+                        .price_as_of
+                        .is_some_and(|at| now.since_ms(at) <= 2 * asset.position_interval.ms());
+                    let witnesses = Witnesses {
+                        last_good: known.price.filter(|_| recent),
+                        doubted: known.doubted_price,
+                        reference: references.get(&asset.ticker).copied(),
+                    };
+                    let band = policy.settings.limits.price_band;
+                    match judge_price(point.price, witnesses, band, now) {
+                        Ok(()) => {
+                            known.price = Some(point.price);
+                            known.price_as_of = Some(point.as_of);
+                            known.doubted_price = None;
+                        }
+                        Err(reason) => {
+                            known.doubted_price = Some(point.price);
+                            seen.notes.push(format!("{}: {reason}", asset.ticker));
+                            seen.doubted.insert(asset.ticker.clone(), reason);
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The stablecoin's own market. While it cannot be read, what it said last still holds.
+async fn read_peg<M: MarketData>(
+    market: &M,
+    policy: &Policy,
+    state: &mut State,
+    seen: &mut Observation,
+) {
+    match market.peg(&policy.stablecoin).await {
+        Ok(None) => {}
+        Ok(Some(point)) => state.peg = Some(point.price),
+        Err(PortError(cause)) => {
+            let stablecoin = &policy.stablecoin;
+            seen.notes.push(format!("the price of {stablecoin} in dollars is unknown: {cause}"));
         }
     }
 }

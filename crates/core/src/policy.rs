@@ -3,6 +3,7 @@
 use crate::allocation::Allocation;
 use crate::amount::Money;
 use crate::asset::{Ticker, VenueId};
+use crate::limits::Limits;
 use crate::strategy::{Params, Strategy};
 use crate::time::Timeframe;
 use rust_decimal::Decimal;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub balance_adjustment_factor_sell: Decimal,
     /// How the trending assets share the portfolio.
     pub allocation: &'static Allocation,
+    /// What no order may exceed.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
@@ -45,6 +48,7 @@ impl Default for Settings {
             balance_adjustment_factor_buy: Decimal::new(99, 2),
             balance_adjustment_factor_sell: Decimal::new(9999, 4),
             allocation: crate::allocation::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The questions asked of the world. Live, paper, replay and backtest differ only in who answers.
 
-use crate::amount::Price;
+use crate::amount::{Price, Qty};
 use crate::asset::{Symbol, Ticker, VenueId};
 use crate::candle::Window;
+use crate::limits::Depth;
 use crate::order::{ClientOrderId, Intent, Outcome};
 use crate::plan::Markets;
 use crate::policy::AssetPolicy;
@@ -68,6 +69,33 @@ pub trait MarketData {
         &self,
         assets: &[AssetPolicy],
     ) -> impl Future<Output = Result<BTreeMap<Ticker, CapPoint>, PortError>>;
+
+    /// Prices of the assets in the primary stablecoin or dollars from a source other than their
+    /// venue. A tape has none.
+    fn reference_prices(
+        &self,
+        _assets: &[AssetPolicy],
+    ) -> impl Future<Output = Result<BTreeMap<Ticker, PricePoint>, PortError>> {
+        std::future::ready(Ok(BTreeMap::new()))
+    }
+
+    /// The primary stablecoin in dollars, by a market of its own, if anything tells. A tape does not.
+    fn peg(
+        &self,
+        _stablecoin: &Ticker,
+    ) -> impl Future<Output = Result<Option<PricePoint>, PortError>> {
+        std::future::ready(Ok(None))
+    }
+
+    /// The order book of a market, deep enough for an order of `amount`. A tape has none.
+    fn depth(
+        &self,
+        _venue: &VenueId,
+        _symbol: &Symbol,
+        _amount: Qty,
+    ) -> impl Future<Output = Result<Depth, PortError>> {
+        std::future::ready(Ok(Depth::NotRecorded))
+    }
 }
 
 /// Balances and orders.

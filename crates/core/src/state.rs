@@ -2,6 +2,7 @@
 
 use crate::amount::{Money, Price, Qty};
 use crate::asset::{Ticker, VenueId};
+use crate::limits::DayUse;
 use crate::order::Intent;
 use crate::signal::Signal;
 use crate::time::Timestamp;
@@ -40,6 +41,9 @@ pub struct AssetState {
     pub price: Option<Price>,
     /// When that price was made.
     pub price_as_of: Option<Timestamp>,
+    /// A price that was not believed when it was read.
+    #[serde(default)]
+    pub doubted_price: Option<Price>,
     /// Last known market cap in USD.
     pub market_cap: Option<f64>,
     /// When that cap was made.
@@ -79,6 +83,12 @@ pub struct State {
     pub parking: AssetState,
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
+    /// What was used of the daily limits.
+    #[serde(default)]
+    pub day: DayUse,
+    /// The primary stablecoin in dollars, as its own market last said.
+    #[serde(default)]
+    pub peg: Option<Price>,
     /// Orders whose outcome is unknown. The journal is their record; this is filled from it.
     #[serde(skip)]
     pub unresolved: Vec<Intent>,

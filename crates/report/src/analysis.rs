@@ -117,8 +117,7 @@ fn assets(story: &Story) -> Vec<AssetResult> {
         .iter()
         .enumerate()
         .map(|(at, asset)| {
-            let mut result =
-                AssetResult { ticker: asset.ticker.clone(), ..AssetResult::default() };
+            let mut result = AssetResult { ticker: asset.ticker.clone(), ..AssetResult::default() };
             for (place, cycle) in story.cycles.iter().enumerate() {
                 let row = cycle.rows[at];
                 result.gain += story.asset_gain(place, at);

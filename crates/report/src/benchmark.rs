@@ -89,9 +89,8 @@ impl Market {
     /// BTC, or without it the largest asset at the start.
     fn bitcoin(&self, story: &Story) -> usize {
         let named = story.assets.iter().position(|asset| asset.ticker == "BTC");
-        let largest = || {
-            (0..self.caps.len()).max_by(|a, b| self.caps[*a][0].total_cmp(&self.caps[*b][0]))
-        };
+        let largest =
+            || (0..self.caps.len()).max_by(|a, b| self.caps[*a][0].total_cmp(&self.caps[*b][0]));
         named.or_else(largest).unwrap_or(0)
     }
 

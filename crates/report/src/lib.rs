@@ -8,6 +8,7 @@ pub mod export;
 pub mod figures;
 pub mod html;
 pub mod png;
+pub mod recorder;
 pub mod story;
 mod write;
 

@@ -60,8 +60,15 @@ pub fn main_chart(story: &Story) -> Result<Vec<u8>, PictureError> {
         header(&root, story, &lines)?;
         let (_, below) = root.split_vertically(scaled(118));
         let (value, fall) = below.split_vertically(scaled(520));
-        let drawn = |line: &Line| line.values.clone();
-        chart(&value, story, &lines, drawn, |v| crate::html::whole(*v), false)?;
+        let finite =
+            || lines.iter().flat_map(|line| &line.values).copied().filter(|v| v.is_finite());
+        let range = [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::MIN, f64::max)];
+        let is_log = crate::html::is_logarithmic(range);
+        let drawn = |line: &Line| -> Vec<f64> {
+            line.values.iter().map(|value| if is_log { value.ln() } else { *value }).collect()
+        };
+        let words = |v: &f64| crate::html::whole(if is_log { v.exp() } else { *v });
+        chart(&value, story, &lines, drawn, words, false)?;
         let fallen = |line: &Line| drawdown(&line.values);
         let whole_percent = |v: &f64| format!("{:.0} %", (v * 100.0).round() + 0.0);
         chart(&fall, story, &lines, fallen, whole_percent, true)?;
@@ -143,7 +150,8 @@ fn chart(
     let curves: Vec<Vec<f64>> = lines.iter().map(values).collect();
     let finite = || curves.iter().flatten().copied().filter(|value| value.is_finite());
     let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::MIN, f64::max));
-    let (low, high) = if low < high { (low, high) } else { (low.min(0.0) - 1.0, low.max(0.0) + 1.0) };
+    let (low, high) =
+        if low < high { (low, high) } else { (low.min(0.0) - 1.0, low.max(0.0) + 1.0) };
     let room = (high - low) * 0.03;
     let top = if has_dates { 0.0 } else { high + room };
     let count = story.cycles.len();

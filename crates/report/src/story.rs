@@ -137,10 +137,9 @@ impl Order {
     pub fn quote_price(&self) -> Decimal {
         match self.order().kind {
             OrderKind::Stable => Decimal::ONE,
-            OrderKind::Direct => self
-                .base_price()
-                .checked_div(self.intent.reference_price.get())
-                .unwrap_or_default(),
+            OrderKind::Direct => {
+                self.base_price().checked_div(self.intent.reference_price.get()).unwrap_or_default()
+            }
         }
     }
 
@@ -323,7 +322,13 @@ impl Story {
         );
         for decision in &record.decisions {
             let reason = decision.reason.as_ref().map_or("", |reason| reason.code());
-            self.decide(rows, decision.ticker.as_str(), row(decision), reason, decision.change.get());
+            self.decide(
+                rows,
+                decision.ticker.as_str(),
+                row(decision),
+                reason,
+                decision.change.get(),
+            );
         }
         for execution in &record.executions {
             self.execute(execution.intent.clone(), execution.outcome.clone());
@@ -354,14 +359,7 @@ impl Story {
     }
 
     /// Adds a decision to the cycle at `place`. Assets that the portfolio does not trade are left out.
-    pub fn decide(
-        &mut self,
-        place: usize,
-        ticker: &str,
-        row: Row,
-        reason: &str,
-        change: Decimal,
-    ) {
+    pub fn decide(&mut self, place: usize, ticker: &str, row: Row, reason: &str, change: Decimal) {
         let Some(at) = self.assets.iter().position(|asset| asset.ticker == ticker) else { return };
         if let Some(slot) = self.cycles.get_mut(place).and_then(|cycle| cycle.rows.get_mut(at)) {
             *slot = row;

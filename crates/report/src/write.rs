@@ -24,7 +24,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn put(&mut self, name: &str, bytes: Result<Vec<u8>, impl Display>) -> Result<(), ReportError> {
         let path = self.directory.join(name);
-        let error = |cause: &dyn Display| ReportError { path: path.clone(), cause: cause.to_string() };
+        let error =
+            |cause: &dyn Display| ReportError { path: path.clone(), cause: cause.to_string() };
         let bytes = bytes.map_err(|cause| error(&cause))?;
         keel_files::write_atomic(&path, &bytes).map_err(|cause| error(&cause))?;
         self.written.push(path);
@@ -38,10 +39,8 @@ impl Writer<'_> {
 /// # Errors
 /// The first file that could not be written.
 pub fn write(directory: &Path, story: &Story) -> Result<Vec<PathBuf>, ReportError> {
-    std::fs::create_dir_all(directory).map_err(|cause| ReportError {
-        path: directory.to_owned(),
-        cause: cause.to_string(),
-    })?;
+    std::fs::create_dir_all(directory)
+        .map_err(|cause| ReportError { path: directory.to_owned(), cause: cause.to_string() })?;
     let mut writer = Writer { directory, written: Vec::new() };
     writer.put("report.html", Ok::<_, String>(html::page(story).into_bytes()))?;
     writer.put("chart.png", crate::png::main_chart(story))?;

@@ -2,6 +2,7 @@
 
 use crate::api::{ExchangeApi, VenueFacts};
 use crate::http::Transport;
+use crate::{binance, bybit, kraken};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -40,7 +41,7 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[];
+pub static VENUES: &[Venue] = &[binance::VENUE, kraken::VENUE, bybit::VENUE];
 
 /// The venue called `id`.
 #[must_use]

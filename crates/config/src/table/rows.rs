@@ -69,6 +69,22 @@ pub static SECTIONS: &[Section] = &[
         fields: PAPER,
     },
     Section {
+        key: "limits",
+        shape: Shape::Object,
+        is_required: false,
+        is_private: false,
+        doc: "What no order may exceed, whatever the plan says.",
+        fields: LIMITS,
+    },
+    Section {
+        key: "coingecko",
+        shape: Shape::Object,
+        is_required: false,
+        is_private: false,
+        doc: "Where market capitalisations come from.",
+        fields: COINGECKO,
+    },
+    Section {
         key: "portfolio_assets",
         shape: Shape::List,
         is_required: true,
@@ -201,6 +217,26 @@ const PAPER: &[Field] = &[
         .default("0.25"),
     field("initial_balances", Kind::Balances, "first balances for each exchange and ticker; when absent, initial_stablecoin_balance of the primary stablecoin")
         .nullable(),
+];
+
+const LIMITS: &[Field] = &[
+    field("price_band", above("0", "10"), "largest distance of a new price from the last good one or a second source, as a fraction").default("0.25"),
+    field("max_spread_bps", above("0", "10000"), "widest spread of an order book that takes an order, in hundredths of a percent").default("200"),
+    field("max_slippage_bps", above("0", "10000"), "largest distance of an order's average price from the middle of the book, in hundredths of a percent").default("200"),
+    field("max_orders_per_cycle", Kind::Whole { min: 0, max: 100_000 }, "most orders in one cycle").default("200"),
+    field("max_orders_per_day", Kind::Whole { min: 0, max: 1_000_000 }, "most orders in one UTC day; the count survives restarts").default("2000"),
+    field("max_turnover_per_cycle", decimal("0", "1000"), "largest value of the orders of one cycle, as a multiple of the portfolio").default("2"),
+    field("max_turnover_per_day", decimal("0", "100000"), "largest value of the orders of one UTC day, as a multiple of the portfolio").default("24"),
+    field("max_depeg", above("0", "1"), "largest distance of the primary stablecoin from one dollar, as a fraction").default("0.03"),
+];
+
+const COINGECKO: &[Field] = &[
+    field("base_url", Kind::Text, "base URL to use instead of the usual one, for a proxy or a simulated service").nullable(),
+    field("api_key", Kind::Secret, "API key; without one the keyless limits apply").nullable()
+        .example("\"${KEEL_COINGECKO_KEY}\""),
+    field("plan", Kind::Choice(|| vec!["demo", "pro"]), "which plan the key belongs to").default("\"demo\""),
+    field("archive_path", Kind::Path, "append-only file of every market capitalisation with its fetch time; when absent, caps.jsonl beside the status file").nullable(),
+    field("max_price_deviation", above("0", "10"), "largest distance of its price from the exchange's before an id is taken for the wrong coin, as a fraction").default("0.10"),
 ];
 
 const ASSETS: &[Field] = &[

@@ -2,7 +2,9 @@
 
 use super::{ExportError, failed};
 use crate::story::{Story, float};
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array};
+use arrow_array::{
+    ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray, UInt64Array,
+};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use keel_core::time::{Timeframe, Timestamp};
 use parquet::arrow::ArrowWriter;
@@ -179,10 +181,7 @@ pub fn equity(story: &Story) -> Table {
             Values::Exact(cycles.iter().map(|cycle| cycle.stablecoin_after).collect()),
         )
         .with("flow", Values::Exact((0..cycles.len()).map(|place| story.flow(place)).collect()))
-        .with(
-            "trigger",
-            Values::Words(cycles.iter().map(|cycle| cycle.trigger.clone()).collect()),
-        );
+        .with("trigger", Values::Words(cycles.iter().map(|cycle| cycle.trigger.clone()).collect()));
     for benchmark in &story.benchmarks {
         table = table.with(column_name(&benchmark.name), Values::Numbers(benchmark.values.clone()));
     }
@@ -224,14 +223,24 @@ pub fn daily(story: &Story) -> Table {
         .with("day", Values::Words(days.iter().map(date).collect()))
         .with("value", Values::Exact(values))
         .with("flow", Values::Exact(flows))
-        .with("return", Values::Numbers(returns.into_iter().map(|growth: f64| growth - 1.0).collect()))
+        .with(
+            "return",
+            Values::Numbers(returns.into_iter().map(|growth: f64| growth - 1.0).collect()),
+        )
 }
 
-/// One row per cycle and asset: price, amount, weight, target, signals.
+/// One row per UTC day and asset, as of the last cycle of the day, before its orders: price, amount,
+/// weight, target, signals. A row for every cycle would be tens of megabytes for a few years.
 #[must_use]
 pub fn weights(story: &Story) -> Table {
+    let is_last = |place: usize| {
+        let day = |place: usize| story.cycles.get(place).map(|c| Timeframe::D1.bucket(c.at));
+        day(place) != day(place + 1)
+    };
+    let days: Vec<_> =
+        story.cycles.iter().enumerate().filter(|(place, _)| is_last(*place)).collect();
     let rows = || {
-        story.cycles.iter().flat_map(|cycle| {
+        days.iter().flat_map(|(_, cycle)| {
             cycle.rows.iter().zip(&story.assets).map(move |(row, asset)| (cycle, row, asset))
         })
     };

@@ -53,11 +53,8 @@ pub(super) fn assets(story: &Story, analysis: &Analysis) -> String {
 
 fn asset(story: &Story, place: usize) -> String {
     let asset = &story.assets[place];
-    let prices: Vec<f64> = story
-        .cycles
-        .iter()
-        .map(|cycle| cycle.rows[place].price.map_or(f64::NAN, float))
-        .collect();
+    let prices: Vec<f64> =
+        story.cycles.iter().map(|cycle| cycle.rows[place].price.map_or(f64::NAN, float)).collect();
     let mut html = format!(
         "<h3>{} <span class=soft>at {}, level {}</span></h3>",
         Escaped(&asset.ticker),

@@ -12,9 +12,10 @@ use std::fmt::Write;
 const STACK_COLUMNS: usize = 300;
 
 /// Colours of assets; the stablecoin is grey.
-pub(super) const ASSET_COLOURS: [&str; 12] = [
-    "#e08a1e", "#5b7fd6", "#35a07f", "#b05cc6", "#d65f5f", "#7a9c2e", "#3aa0c4", "#c48a6a", "#8a79e0",
-    "#d27ba8", "#5f9f5f", "#a8a042",
+const ASSET_COLOURS: [&str; 20] = [
+    "#e08a1e", "#5b7fd6", "#35a07f", "#b05cc6", "#d65f5f", "#7a9c2e", "#3aa0c4", "#c48a6a",
+    "#8a79e0", "#d27ba8", "#2f7d4f", "#c9b037", "#8c5a3c", "#4b5fae", "#e3a08a", "#6fc2b0",
+    "#a33f6b", "#98b868", "#6d8fb5", "#b59fd9",
 ];
 
 /// Places and dates for the words below a chart.
@@ -52,20 +53,29 @@ pub(super) fn equity(story: &Story, lines: &[Line]) -> String {
     let labels = dates(&moments);
     let count = moments.len();
     let values = range(lines.iter().flat_map(|line| &line.values));
+    let is_log = is_logarithmic(values);
+    let shown = |values: &[f64]| -> Vec<f64> {
+        if is_log { values.iter().map(|value| value.ln()).collect() } else { values.to_vec() }
+    };
     let colour = |place: usize| LINE_COLOURS[place % LINE_COLOURS.len()];
     let names: Vec<(String, String)> = lines
         .iter()
         .enumerate()
         .map(|(place, line)| (line.name.clone(), colour(place).to_owned()))
         .collect();
-    let mut plot = Plot::new("h280", count, values).grid(whole).below(&labels);
+    let plot = match is_log {
+        true => Plot::new("h280", count, values.map(f64::ln)).log_grid(whole),
+        false => Plot::new("h280", count, values).grid(whole),
+    };
+    let mut plot = plot.below(&labels);
     // The run is drawn last, so that it lies on top.
     for (place, line) in lines.iter().enumerate().rev() {
         let width = if place == 0 { ";stroke-width:2.2" } else { ";opacity:.85" };
-        plot = plot.line(&line.values, &format!("stroke:{}{width}", colour(place)));
+        plot = plot.line(&shown(&line.values), &format!("stroke:{}{width}", colour(place)));
     }
+    let scale = if is_log { "; equal steps up are equal percentages" } else { "" };
     let mut html = format!(
-        "<figure><figcaption>Value in {}, after fees. {}</figcaption>{}</figure>",
+        "<figure><figcaption>Value in {}, after fees{scale}. {}</figcaption>{}</figure>",
         Escaped(&story.stablecoin),
         key(&names),
         plot.drawn()
@@ -73,7 +83,7 @@ pub(super) fn equity(story: &Story, lines: &[Line]) -> String {
     let falls: Vec<Vec<f64>> = lines.iter().map(|line| drawdown(&line.values)).collect();
     let [low, _] = range(falls.iter().flatten());
     let mut plot = Plot::new("h130", count, [low.min(-0.001), 0.0])
-        .grid(|value| format!("{:.0} %", value * 100.0 + 0.0))
+        .grid(|value| format!("{:.0} %", (value * 100.0).round() + 0.0))
         .below(&labels);
     if let Some(own) = falls.first() {
         plot = plot.fall(own, "fill:var(--blue);opacity:.18");
@@ -105,6 +115,11 @@ pub(super) fn equity(story: &Story, lines: &[Line]) -> String {
     html
 }
 
+/// Curves of so different sizes are readable only on a logarithmic scale.
+pub(crate) fn is_logarithmic([low, high]: [f64; 2]) -> bool {
+    low > 0.0 && high.is_finite() && high / low > 5.0
+}
+
 /// A value beside a line across, short.
 pub(crate) fn whole(value: f64) -> String {
     let size = value.abs();
@@ -128,19 +143,18 @@ pub(super) fn weights(story: &Story) -> String {
     let count = story.cycles.len();
     let columns = STACK_COLUMNS.min(count).max(1);
     let bounds = |column: usize| column * count / columns;
-    let parts = story.assets.len();
-    // Mean weight by column and asset.
-    let mut means: Vec<Vec<f64>> = vec![vec![0.0; columns]; parts];
-    for column in 0..columns {
+    // Mean weight by asset and column.
+    let mean = |asset: usize, column: usize| {
         let cycles = &story.cycles[bounds(column)..bounds(column + 1)];
-        for cycle in cycles {
+        let weight = |cycle: &crate::story::Cycle| {
             let total = float(cycle.before);
-            for (asset, row) in cycle.rows.iter().enumerate() {
-                let weight = if total > 0.0 { float(row.value()) / total } else { 0.0 };
-                means[asset][column] += weight / float_of(cycles.len());
-            }
-        }
-    }
+            if total > 0.0 { float(cycle.rows[asset].value()) / total } else { 0.0 }
+        };
+        cycles.iter().map(weight).sum::<f64>() / float_of(cycles.len())
+    };
+    let means: Vec<Vec<f64>> = (0..story.assets.len())
+        .map(|asset| (0..columns).map(|column| mean(asset, column)).collect())
+        .collect();
     let places: Vec<f64> = (0..columns)
         .map(|column| float_of(bounds(column) + bounds(column + 1) - 1) / 2.0)
         .map(|place| if columns == count { place.round() } else { place })

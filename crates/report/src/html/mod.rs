@@ -7,7 +7,7 @@ mod plot;
 mod style;
 mod tables;
 
-pub(crate) use charts::whole;
+pub(crate) use charts::{is_logarithmic, whole};
 
 use crate::analysis::analysis;
 use crate::attribution::attribution;
@@ -84,8 +84,11 @@ fn navigation(story: &Story) -> String {
         ("facts", "Fingerprints"),
     ];
     let skipped = if story.cycles.is_empty() { 8 } else { 0 };
-    let links: String =
-        parts.iter().skip(skipped).map(|(id, name)| format!("<a href=\"#{id}\">{name}</a>")).collect();
+    let links: String = parts
+        .iter()
+        .skip(skipped)
+        .map(|(id, name)| format!("<a href=\"#{id}\">{name}</a>"))
+        .collect();
     format!("<nav>{links}</nav>")
 }
 
@@ -170,8 +173,11 @@ pub(crate) fn money(value: f64) -> String {
     if !value.is_finite() {
         return none();
     }
-    let text =
-        if value.abs() < 1e6 { format!("{:.2}", value.abs()) } else { format!("{:.0}", value.abs()) };
+    let text = if value.abs() < 1e6 {
+        format!("{:.2}", value.abs())
+    } else {
+        format!("{:.0}", value.abs())
+    };
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), None), |(w, r)| (w, Some(r)));
     let mut grouped = String::new();
     for (place, digit) in whole.chars().enumerate() {

@@ -70,6 +70,31 @@ impl Plot {
         self
     }
 
+    /// Lines across at 1, 2 and 5 times powers of ten, for values that are logarithms.
+    pub(super) fn log_grid(mut self, words: impl Fn(f64) -> String) -> Self {
+        let (low, high) = (self.low.exp(), self.high.exp());
+        // Only powers of ten where there are many of them.
+        let leads: &[f64] = if high / low > 200.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let mut power = 10_f64.powf(low.log10().floor());
+        while power.is_finite() && power <= high {
+            for lead in leads {
+                let value = power * lead;
+                if value >= low && value <= high {
+                    let y = self.y(value.ln());
+                    let _ = write!(self.inside, "<path class=grid d=\"M0 {y:.0}H{WIDE:.0}\"/>");
+                    let _ = write!(
+                        self.words,
+                        "<span class=y style=\"top:{:.1}%\">{}</span>",
+                        y / HIGH * 100.0,
+                        Escaped(&words(value))
+                    );
+                }
+            }
+            power *= 10.0;
+        }
+        self
+    }
+
     /// Words below; every other one is left out on a narrow page.
     pub(super) fn below(mut self, labels: &[(usize, String)]) -> Self {
         for (number, (place, label)) in labels.iter().enumerate() {
@@ -97,7 +122,12 @@ impl Plot {
         let mut pen_up = true;
         let points = thinned(values, COLUMNS);
         for (place, value) in points {
-            let _ = write!(path, "{}{}", if pen_up { 'M' } else { 'L' }, self.point(float(place), value));
+            let _ = write!(
+                path,
+                "{}{}",
+                if pen_up { 'M' } else { 'L' },
+                self.point(float(place), value)
+            );
             pen_up = false;
         }
         let _ = write!(self.inside, "<path d=\"{path}\" style=\"{style}\"/>");
@@ -141,7 +171,10 @@ impl Plot {
         let mut path = String::new();
         for (place, value) in points {
             let (x, y) = (self.x(float(*place)), self.y(*value));
-            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates; a place on a page")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "`as` saturates; a place on a page"
+            )]
             let cell = ((x / 5.0) as i32, (y / 12.0) as i32);
             if seen.insert(cell) {
                 let _ = write!(path, "M{x:.0} {y:.0}h.1");
@@ -200,8 +233,9 @@ fn round_step(raw: f64) -> f64 {
 
 /// Lowest and highest of all finite values.
 pub(super) fn range<'a>(values: impl Iterator<Item = &'a f64>) -> [f64; 2] {
-    values.filter(|value| value.is_finite()).fold(
-        [f64::INFINITY, f64::NEG_INFINITY],
-        |[low, high], value| [low.min(*value), high.max(*value)],
-    )
+    values
+        .filter(|value| value.is_finite())
+        .fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], value| {
+            [low.min(*value), high.max(*value)]
+        })
 }

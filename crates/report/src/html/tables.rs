@@ -70,7 +70,8 @@ pub(super) fn months(analysis: &Analysis) -> String {
     for month in &analysis.months {
         let (year, number) = month.month.split_at(4);
         let number: usize = number.trim_start_matches('-').parse().unwrap_or(1);
-        if let Some(slot) = years.entry(year.to_owned()).or_default().get_mut(number.wrapping_sub(1))
+        if let Some(slot) =
+            years.entry(year.to_owned()).or_default().get_mut(number.wrapping_sub(1))
         {
             *slot = Some(float(month.return_percent));
         }
@@ -107,8 +108,11 @@ fn tint(percent: f64) -> String {
 
 /// The ladder, with bars.
 pub(super) fn attribution(attribution: &Attribution, stablecoin: &str) -> String {
-    let largest =
-        attribution.parts.iter().map(|part| float(part.value).abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = attribution
+        .parts
+        .iter()
+        .map(|part| float(part.value).abs())
+        .fold(f64::MIN_POSITIVE, f64::max);
     let mut html = format!(
         "<div class=scroll><table><thead><tr><th>part<th>{}<th class=text><th class=text>what it is</thead>",
         Escaped(stablecoin)
@@ -197,7 +201,11 @@ pub(super) fn unfilled(story: &Story) -> String {
         short.len(),
         story.orders.len(),
         cell(missing),
-        if short.len() > UNFILLED_ROWS { format!(" The last {UNFILLED_ROWS}:") } else { String::new() }
+        if short.len() > UNFILLED_ROWS {
+            format!(" The last {UNFILLED_ROWS}:")
+        } else {
+            String::new()
+        }
     );
     for order in short.iter().rev().take(UNFILLED_ROWS).rev() {
         let why = match &order.outcome {
@@ -320,9 +328,14 @@ pub(super) fn honesty(story: &Story) -> String {
         None => "How many settings were tried before these is not recorded. The more there were, the more of the result is luck.".to_owned(),
     }];
     said.push(match story.honesty.in_sample {
-        Some(true) => "This period was looked at when the settings were chosen (in sample).".to_owned(),
-        Some(false) => "The settings were fixed before this period began (out of sample).".to_owned(),
-        None => "Whether this period was looked at when the settings were chosen is not recorded.".to_owned(),
+        Some(true) => {
+            "This period was looked at when the settings were chosen (in sample).".to_owned()
+        }
+        Some(false) => {
+            "The settings were fixed before this period began (out of sample).".to_owned()
+        }
+        None => "Whether this period was looked at when the settings were chosen is not recorded."
+            .to_owned(),
     });
     said.push("The benchmarks beside the result paid the same costs. A result that a plain holding beats is no reason to trade.".to_owned());
     said.push("The assets were chosen by a person who knows which ones still exist: what was delisted since is missing, and that flatters every line, the benchmarks too.".to_owned());
@@ -335,10 +348,6 @@ pub(super) fn facts(story: &Story) -> String {
     for (name, value) in &story.facts {
         let _ = write!(html, "<tr><th>{}<td>{}", Escaped(name), Escaped(value));
     }
-    let _ = write!(
-        html,
-        "<tr><th>made by<td>keel {}</table></div>",
-        env!("CARGO_PKG_VERSION")
-    );
+    let _ = write!(html, "<tr><th>made by<td>keel {}</table></div>", env!("CARGO_PKG_VERSION"));
     html
 }

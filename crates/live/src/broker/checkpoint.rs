@@ -1,0 +1,74 @@
+//! What the broker itself must find again after a restart.
+
+use super::LiveBroker;
+use super::books::Account;
+use super::evidence::{Pending, Settled};
+use super::reconcile::Marks;
+use keel_core::asset::VenueId;
+use keel_core::order::ClientOrderId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const VERSION: u32 = 1;
+/// Settled orders are kept this long.
+const KEEP_MS: i64 = 86_400_000;
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// It is not what this program writes.
+    #[error("the broker's checkpoint in the journal cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// Another version of the program wrote it.
+    #[error("the broker's checkpoint has version {0}, expected {VERSION}")]
+    Version(u32),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Checkpoint {
+    version: u32,
+    halted: BTreeMap<VenueId, String>,
+    accounts: BTreeMap<VenueId, Account>,
+    pending: BTreeMap<ClientOrderId, Pending>,
+    settled: BTreeMap<ClientOrderId, Settled>,
+    marks: Marks,
+}
+
+impl LiveBroker {
+    pub(super) fn write_checkpoint(&self) -> Option<String> {
+        let now = self.time.now();
+        serde_json::to_string(&Checkpoint {
+            version: VERSION,
+            halted: self.halted.clone(),
+            accounts: self.books().accounts.clone(),
+            pending: self.pending.clone(),
+            settled: self
+                .settled
+                .iter()
+                .filter(|(_, settled)| now.since_ms(settled.at) < KEEP_MS)
+                .map(|(id, settled)| (id.clone(), settled.clone()))
+                .collect(),
+            marks: self.watch.marks.clone(),
+        })
+        .ok()
+    }
+
+    pub(super) fn restore(&mut self, text: &str) -> Result<(), CheckpointError> {
+        let found: Checkpoint = serde_json::from_str(text)?;
+        if found.version != VERSION {
+            return Err(CheckpointError::Version(found.version));
+        }
+        self.halted = found.halted;
+        self.books().accounts = found.accounts;
+        self.pending = found.pending;
+        self.settled = found.settled;
+        self.watch.marks = found.marks;
+        Ok(())
+    }
+
+    /// Drops what is too old to matter, so that memory stays flat.
+    pub(super) fn forget_old(&mut self) {
+        let now = self.time.now();
+        self.settled.retain(|_, settled| now.since_ms(settled.at) < KEEP_MS);
+    }
+}

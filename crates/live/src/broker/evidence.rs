@@ -1,0 +1,116 @@
+//! What is known about an order whose outcome is unknown, and about those that are settled.
+
+use keel_core::asset::{Symbol, Ticker, VenueId};
+use keel_core::order::{Intent, Outcome};
+use keel_core::time::Timestamp;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Waits between look-ups; the last one repeats.
+const SCHEDULE_MS: [i64; 6] = [1000, 2000, 5000, 10_000, 30_000, 60_000];
+/// Two look-ups count as two only when they are this far apart.
+pub(super) const SPACING_MS: i64 = 5000;
+
+/// Amounts of both assets of a market just before an order, free and locked together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Before {
+    /// What the venue's answer and the fills since then say.
+    pub(super) totals: BTreeMap<Ticker, Decimal>,
+    /// What all our fills had ever moved at that venue by then.
+    pub(super) booked: BTreeMap<Ticker, Decimal>,
+}
+
+/// An order that was sent and whose outcome is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pending {
+    /// The latest moment at which it can have left.
+    pub(super) sent_at: Timestamp,
+    /// Balances before it, if they were read.
+    pub(super) before: Option<Before>,
+    /// The venue's name for it, once known.
+    pub(super) venue_order_id: Option<String>,
+    /// The venue has shown that it exists; it can never be called absent again.
+    pub(super) exists: bool,
+    /// The venue keeps it as an order by cost: its base amount follows from the price.
+    #[serde(default)]
+    pub(super) by_cost: bool,
+    /// Only the operator can decide.
+    pub(super) quarantine: Option<String>,
+    /// Look-ups so far. In memory only: after a restart the count starts anew.
+    #[serde(skip)]
+    pub(super) look_ups: usize,
+    /// Look-ups by id, far enough apart, that found nothing.
+    #[serde(skip)]
+    pub(super) absent: u32,
+    #[serde(skip)]
+    last_absent_at: Option<Timestamp>,
+    /// No look-up before this moment.
+    #[serde(skip)]
+    pub(super) next_at: Timestamp,
+}
+
+impl Pending {
+    pub(super) const fn new(sent_at: Timestamp) -> Self {
+        Self {
+            sent_at,
+            before: None,
+            venue_order_id: None,
+            exists: false,
+            by_cost: false,
+            quarantine: None,
+            look_ups: 0,
+            absent: 0,
+            last_absent_at: None,
+            next_at: sent_at,
+        }
+    }
+
+    /// Notes that a look-up begins and when the next one may.
+    pub(super) fn begin_look_up(&mut self, now: Timestamp) {
+        let wait = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
+        self.look_ups = self.look_ups.saturating_add(1);
+        self.next_at = now.plus_ms(wait);
+    }
+
+    /// Notes that the venue knows no such id.
+    pub(super) fn count_absence(&mut self, now: Timestamp) {
+        if self.last_absent_at.is_none_or(|last| now.since_ms(last) >= SPACING_MS) {
+            self.absent = self.absent.saturating_add(1);
+            self.last_absent_at = Some(now);
+        }
+    }
+
+    /// Notes that the order was seen under that name.
+    pub(super) fn seen(&mut self, venue_order_id: &str) {
+        self.exists = true;
+        self.absent = 0;
+        if !venue_order_id.is_empty() {
+            self.venue_order_id = Some(venue_order_id.to_owned());
+        }
+    }
+}
+
+/// An order whose outcome is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Settled {
+    pub(super) venue: VenueId,
+    pub(super) symbol: Symbol,
+    /// The word for its outcome.
+    pub(super) outcome: String,
+    pub(super) at: Timestamp,
+    /// The venue's names of its executions.
+    pub(super) trades: BTreeSet<String>,
+}
+
+impl Settled {
+    pub(super) fn new(intent: &Intent, outcome: &Outcome, at: Timestamp) -> Self {
+        Self {
+            venue: intent.order.venue.clone(),
+            symbol: intent.order.symbol.clone(),
+            outcome: outcome.name().to_owned(),
+            at,
+            trades: outcome.fills().iter().map(|fill| fill.trade_id.clone()).collect(),
+        }
+    }
+}

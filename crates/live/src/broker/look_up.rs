@@ -1,0 +1,429 @@
+//! What became of an order: evidence is collected until it proves one outcome.
+
+use super::LiveBroker;
+use super::books::{Balances, total};
+use super::evidence::Pending;
+use super::matching::{distinct, executed, mismatch};
+use super::place::unknown;
+use crate::time::milliseconds;
+use keel_core::amount::Qty;
+use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::time::Timestamp;
+use keel_venues::api::{
+    ApiError, ExchangeApi, OrderState, OrderStatus, OwnTrade, Reference, Refusal,
+};
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Clocks may differ by this much before the fence.
+const SKEW_MS: i64 = 2000;
+/// What a venue's own queue may hold an order for, after its validity was checked.
+const MARGIN_MS: i64 = 10_000;
+/// Look-ups by id that must find nothing.
+const ABSENT: u32 = 3;
+/// The same when the balances from before the order are not known, as after a crash.
+const ABSENT_WITHOUT_BALANCES: u32 = 6;
+/// An order older than this whose balances are not known may have left the venue's history.
+const HISTORY_MS: i64 = 48 * 3_600_000;
+/// Lists are asked from this long before the order, because clocks differ.
+const LIST_OVERLAP_MS: i64 = 120_000;
+
+/// What an order's evidence says.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Known(Outcome),
+    /// Not yet; the reason.
+    Waits(String),
+    /// The sources disagree.
+    Quarantine(String),
+}
+
+/// What a venue shows of an order.
+enum Sighting {
+    Order(Box<OrderState>),
+    /// Its executions, but not the order.
+    Trades(Vec<OwnTrade>),
+    /// Nothing anywhere.
+    Nothing,
+    /// Something that may be it.
+    Doubtful(String),
+}
+
+impl LiveBroker {
+    pub(super) async fn look_up_when_due(&mut self, intent: &Intent) -> Outcome {
+        let now = self.time.now();
+        // After a restart: it left before this process started, at the latest.
+        let sent_by = self.started_at.max(intent.created_at);
+        let pending =
+            self.pending.entry(intent.id.clone()).or_insert_with(|| Pending::new(sent_by));
+        if let Some(cause) = &pending.quarantine {
+            return unknown(format!("quarantined: {cause}"));
+        }
+        if now < pending.next_at {
+            return unknown(format!("looked up again at {}", pending.next_at));
+        }
+        self.look_up_now(intent).await
+    }
+
+    pub(super) async fn look_up_now(&mut self, intent: &Intent) -> Outcome {
+        let api = match self.api(&intent.order.venue) {
+            Ok(api) => api,
+            Err(error) => return unknown(error.to_string()),
+        };
+        let now = self.time.now();
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            pending.begin_look_up(now);
+        }
+        let verdict = match self.find(intent, &api).await {
+            Err(error) => Verdict::Waits(format!("the look-up got no answer: {error}")),
+            Ok(Sighting::Order(state)) => self.conclude(intent, &api, *state).await,
+            Ok(Sighting::Trades(trades)) => self.conclude_from_trades(intent, &api, trades).await,
+            Ok(Sighting::Doubtful(cause)) => Verdict::Waits(cause),
+            Ok(Sighting::Nothing) => self.conclude_absent(intent, &api).await,
+        };
+        match verdict {
+            Verdict::Known(outcome) => self.settle(intent, outcome),
+            Verdict::Waits(cause) => unknown(cause),
+            Verdict::Quarantine(cause) => self.quarantine(intent, cause),
+        }
+    }
+
+    /// Asks for the order by the venue's name, then by ours, then in the lists.
+    async fn find(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+    ) -> Result<Sighting, ApiError> {
+        let symbol = &intent.order.symbol;
+        let wire_id = api.wire_id(&intent.id);
+        let known = self.pending.get(&intent.id).and_then(|p| p.venue_order_id.clone());
+        if let Some(id) = &known
+            && let Some(state) = present(api.order(symbol, Reference::Venue(id)).await)?
+        {
+            return Ok(Sighting::Order(Box::new(state)));
+        }
+        if let Some(state) = present(api.order(symbol, Reference::Client(&intent.id)).await)? {
+            return Ok(Sighting::Order(Box::new(state)));
+        }
+        let now = self.time.now();
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            pending.count_absence(now);
+        }
+        let since = intent.created_at.plus_ms(-LIST_OVERLAP_MS);
+        let mut listed = api.open_orders(Some(symbol)).await?;
+        listed.extend(api.closed_orders(symbol, since).await?);
+        if let Some(at) = listed.iter().position(|order| {
+            order.client_id == wire_id || known.as_deref() == Some(&*order.venue_order_id)
+        }) {
+            return Ok(Sighting::Order(Box::new(listed.swap_remove(at))));
+        }
+        let trades = api.own_trades(symbol, since).await?;
+        let (ours, others): (Vec<OwnTrade>, Vec<OwnTrade>) =
+            trades.into_iter().partition(|trade| {
+                trade.client_id.as_deref() == Some(&*wire_id)
+                    || known.as_deref() == Some(&*trade.venue_order_id)
+            });
+        if !ours.is_empty() {
+            return Ok(Sighting::Trades(ours));
+        }
+        self.unexplained_trade(intent, api, &wire_id, &listed, others).await
+    }
+
+    /// Executions whose order is not named may be those of the order that is looked for.
+    async fn unexplained_trade(
+        &self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        wire_id: &str,
+        listed: &[OrderState],
+        trades: Vec<OwnTrade>,
+    ) -> Result<Sighting, ApiError> {
+        let booked: BTreeSet<&str> = self
+            .settled
+            .values()
+            .filter(|settled| settled.venue == intent.order.venue)
+            .flat_map(|settled| settled.trades.iter().map(String::as_str))
+            .collect();
+        let mut asked = BTreeSet::new();
+        for trade in trades {
+            let named = trade.client_id.is_some()
+                || listed.iter().any(|order| {
+                    order.venue_order_id == trade.venue_order_id && !order.client_id.is_empty()
+                });
+            if named
+                || trade.side != intent.order.side
+                || booked.contains(trade.fill.trade_id.as_str())
+                || !asked.insert(trade.venue_order_id.clone())
+            {
+                continue;
+            }
+            let reference = Reference::Venue(&trade.venue_order_id);
+            match present(api.order(&intent.order.symbol, reference).await)? {
+                Some(state) if state.client_id == wire_id => {
+                    return Ok(Sighting::Order(Box::new(state)));
+                }
+                Some(_) => {}
+                None => {
+                    return Ok(Sighting::Doubtful(format!(
+                        "execution {} belongs to an order that the venue does not show",
+                        trade.fill.trade_id
+                    )));
+                }
+            }
+        }
+        Ok(Sighting::Nothing)
+    }
+
+    /// What an order that the venue shows means for the intent.
+    pub(super) async fn conclude(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        state: OrderState,
+    ) -> Verdict {
+        let latest = self.fence(intent, api);
+        if let Some(cause) = mismatch(intent, &api.wire_id(&intent.id), &state, latest) {
+            return Verdict::Quarantine(format!(
+                "the venue shows order {} for this id, but {cause}",
+                state.venue_order_id
+            ));
+        }
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            pending.seen(&state.venue_order_id);
+            pending.by_cost = state.amount.is_none();
+        }
+        if state.status == OrderStatus::Open {
+            return Verdict::Waits("accepted, and not over yet".to_owned());
+        }
+        if state.status == OrderStatus::Rejected && !state.executed.is_positive() {
+            return Verdict::Known(Outcome::Rejected {
+                reason: format!(
+                    "the venue refused order {} after it had acknowledged it",
+                    state.venue_order_id
+                ),
+            });
+        }
+        let is_filled = state.status == OrderStatus::Filled;
+        if is_filled && !state.executed.is_positive() {
+            return Verdict::Waits("called filled, yet without an executed amount".to_owned());
+        }
+        match self.fills_of(intent, api, &state).await {
+            Err(cause) => Verdict::Waits(cause),
+            // The base amount of an order by cost follows from the price.
+            Ok(fills) => self.known(intent, fills, is_filled && state.amount.is_none()),
+        }
+    }
+
+    /// The outcome of an order that is over, from its complete executions.
+    fn known(&self, intent: &Intent, fills: Vec<Fill>, is_filled: bool) -> Verdict {
+        if let Some((fill, other)) = self.booked_elsewhere(intent, &fills) {
+            return Verdict::Quarantine(format!(
+                "execution {fill} of this order is already booked for order {other}"
+            ));
+        }
+        let is_filled = is_filled || executed(&fills) >= intent.order.amount;
+        Verdict::Known(if is_filled {
+            Outcome::Filled { fills }
+        } else {
+            Outcome::Partial { fills }
+        })
+    }
+
+    fn booked_elsewhere(&self, intent: &Intent, fills: &[Fill]) -> Option<(String, String)> {
+        let order = &intent.order;
+        let others = self.settled.iter().filter(|(id, settled)| {
+            **id != intent.id && settled.venue == order.venue && settled.symbol == order.symbol
+        });
+        others.into_iter().find_map(|(id, settled)| {
+            let fill = fills.iter().find(|fill| settled.trades.contains(&fill.trade_id))?;
+            Some((fill.trade_id.clone(), id.to_string()))
+        })
+    }
+
+    /// The executions of an order, once they add up to what the order says.
+    async fn fills_of(
+        &self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        state: &OrderState,
+    ) -> Result<Vec<Fill>, String> {
+        let listed = distinct(state.fills.iter().cloned())?;
+        if executed(&listed) == state.executed {
+            return Ok(listed);
+        }
+        let trades = api
+            .order_trades(&intent.order.symbol, &state.venue_order_id)
+            .await
+            .map_err(|error| format!("its executions could not be read: {error}"))?;
+        let fills = distinct(
+            trades
+                .into_iter()
+                .filter(|trade| trade.venue_order_id == state.venue_order_id)
+                .map(|trade| trade.fill),
+        )?;
+        let sum = executed(&fills);
+        if sum == state.executed {
+            Ok(fills)
+        } else {
+            Err(format!(
+                "{} were executed, and the executions shown add up to {sum}",
+                state.executed
+            ))
+        }
+    }
+
+    /// The order itself is gone from the venue's memory, its executions are there.
+    async fn conclude_from_trades(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        trades: Vec<OwnTrade>,
+    ) -> Verdict {
+        let order = &intent.order;
+        let venue_ids: BTreeSet<&String> =
+            trades.iter().map(|trade| &trade.venue_order_id).collect();
+        if venue_ids.len() > 1 || trades.iter().any(|trade| trade.side != order.side) {
+            return Verdict::Quarantine(
+                "executions of several orders carry this order's id".to_owned(),
+            );
+        }
+        if let (Some(pending), Some(id)) = (self.pending.get_mut(&intent.id), venue_ids.first()) {
+            pending.seen(id);
+        }
+        let fills = match distinct(trades.into_iter().map(|trade| trade.fill)) {
+            Ok(fills) => fills,
+            Err(cause) => return Verdict::Waits(cause),
+        };
+        if executed(&fills) >= order.amount {
+            return self.known(intent, fills, true);
+        }
+        if self.time.now() <= self.fence(intent, api) {
+            return Verdict::Waits("the venue shows executions, but not the order".to_owned());
+        }
+        let base_moved: Decimal = fills
+            .iter()
+            .flat_map(|fill| super::books::moves(&order.symbol, order.side, fill))
+            .filter(|(ticker, _)| *ticker == order.symbol.base)
+            .map(|(_, amount)| amount)
+            .sum();
+        match self.unexplained(intent, api).await {
+            Err(cause) => Verdict::Waits(cause),
+            Ok(Some((base, _))) if base == base_moved => self.known(intent, fills, false),
+            Ok(_) => Verdict::Quarantine(
+                "the venue shows a part of the executions, not the order, and the balances do not \
+                 say that this is all"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Nothing was found anywhere. It was never accepted when that can no longer change and the
+    /// balances agree.
+    async fn conclude_absent(&mut self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Verdict {
+        let Some(pending) = self.pending.get(&intent.id).cloned() else {
+            return Verdict::Waits("not looked for yet".to_owned());
+        };
+        let now = self.time.now();
+        let fence = self.fence(intent, api);
+        if now <= fence {
+            return Verdict::Waits(format!(
+                "not found; the venue may still accept it until {fence}"
+            ));
+        }
+        if pending.exists {
+            return Verdict::Quarantine(
+                "the venue acknowledged the order, and now shows neither it nor executions"
+                    .to_owned(),
+            );
+        }
+        let needed = if pending.before.is_some() { ABSENT } else { ABSENT_WITHOUT_BALANCES };
+        if pending.absent < needed {
+            return Verdict::Waits(format!(
+                "not found in {} of {needed} look-ups after which it counts as absent",
+                pending.absent
+            ));
+        }
+        if pending.before.is_none() && now.since_ms(intent.created_at) > HISTORY_MS {
+            return Verdict::Quarantine(
+                "not found, but it is so old that the venue may have forgotten it".to_owned(),
+            );
+        }
+        match self.unexplained(intent, api).await {
+            Err(cause) => Verdict::Waits(cause),
+            Ok(Some(moved)) if looks_executed(intent, moved) => Verdict::Quarantine(format!(
+                "the venue shows no such order, but {} {} moved without explanation",
+                moved.0, intent.order.symbol.base
+            )),
+            Ok(moved) => Verdict::Known(Outcome::Rejected {
+                reason: format!(
+                    "never accepted: past {fence} not found by id in {} look-ups, nor among open \
+                     and finished orders and own trades{}",
+                    pending.absent,
+                    if moved.is_some() { ", and the balances agree" } else { "" }
+                ),
+            }),
+        }
+    }
+
+    /// After this moment an order that is absent will not appear any more.
+    fn fence(&self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Timestamp {
+        let sent_at = self
+            .pending
+            .get(&intent.id)
+            .map_or(self.started_at, |pending| pending.sent_at)
+            .max(intent.created_at);
+        sent_at.plus_ms(milliseconds(api.facts().validity) + SKEW_MS + MARGIN_MS)
+    }
+
+    /// What moved in base and quote since before the order, beyond what our fills explain. `None`
+    /// when the balances from before are not known.
+    async fn unexplained(
+        &self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+    ) -> Result<Option<(Decimal, Decimal)>, String> {
+        let Some(before) = self.pending.get(&intent.id).and_then(|p| p.before.clone()) else {
+            return Ok(None);
+        };
+        let balances: Balances = api
+            .balances()
+            .await
+            .map_err(|error| format!("not found, and the balances could not be read: {error}"))?;
+        let books = self.books();
+        let account = books.accounts.get(&intent.order.venue).cloned().unwrap_or_default();
+        drop(books);
+        let moved = |ticker| {
+            let get = |map: &std::collections::BTreeMap<_, Decimal>| {
+                map.get(ticker).copied().unwrap_or_default()
+            };
+            let now = total(balances.get(ticker).copied().unwrap_or_default());
+            let by_fills = get(&account.booked) - get(&before.booked);
+            now - get(&before.totals) - by_fills
+        };
+        let symbol = &intent.order.symbol;
+        Ok(Some((moved(&symbol.base), moved(&symbol.quote))))
+    }
+}
+
+/// A look-up that says "no such order" in either way.
+fn present(answer: Result<Option<OrderState>, ApiError>) -> Result<Option<OrderState>, ApiError> {
+    match answer {
+        Err(ApiError::Refused { refusal: Refusal::NotFound, .. }) => Ok(None),
+        other => other,
+    }
+}
+
+/// Whether unexplained movements of base and quote look like an execution of the order. A deposit
+/// or withdrawal moves one of them only, unless it happens to be of the order's own amount.
+fn looks_executed(intent: &Intent, (base, quote): (Decimal, Decimal)) -> bool {
+    let sign = match intent.order.side {
+        Side::Buy => Decimal::ONE,
+        Side::Sell => -Decimal::ONE,
+    };
+    let (base, quote) = (base * sign, -quote * sign);
+    let five_percent = Decimal::new(5, 2);
+    let amount = intent.order.amount;
+    let near = |value: Decimal, of: Qty| (value - of.get()).abs() <= of.get() * five_percent;
+    base > Decimal::ZERO && (quote > Decimal::ZERO || near(base, amount))
+}

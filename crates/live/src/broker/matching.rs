@@ -1,0 +1,75 @@
+//! Whether an order that a venue shows is the one that was meant, and whether its fills are complete.
+
+use keel_core::amount::Qty;
+use keel_core::order::{Fill, Intent};
+use keel_core::time::Timestamp;
+use keel_venues::api::OrderState;
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+
+/// Clocks of venue and machine may differ by this much before an order's time counts against it.
+const CLOCK_TOLERANCE_MS: i64 = 120_000;
+/// Orders by cost may execute this much more than the planned amount, when the price moved.
+const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
+
+/// Why that order is another one; `None` when everything that is known fits.
+pub(super) fn mismatch(
+    intent: &Intent,
+    wire_id: &str,
+    seen: &OrderState,
+    latest: Timestamp,
+) -> Option<String> {
+    let order = &intent.order;
+    if !seen.client_id.is_empty() && seen.client_id != wire_id {
+        return Some(format!("it carries the id {}", seen.client_id));
+    }
+    if seen.symbol != order.symbol {
+        return Some(format!("its market is {}", seen.symbol));
+    }
+    if seen.side != order.side {
+        return Some(format!("its side is {}", seen.side));
+    }
+    if let Some(amount) = seen.amount.filter(|amount| *amount != order.amount) {
+        return Some(format!("its amount is {amount} instead of {}", order.amount));
+    }
+    let earliest = intent.created_at.plus_ms(-CLOCK_TOLERANCE_MS);
+    let latest = latest.plus_ms(CLOCK_TOLERANCE_MS);
+    seen.created_at
+        .filter(|at| *at < earliest || *at > latest)
+        .map(|at| format!("it was made at {at}, outside {earliest} to {latest}"))
+}
+
+/// Each execution once, oldest first. An execution that is given twice with different figures is an
+/// error: one of them is wrong.
+pub(super) fn distinct(fills: impl IntoIterator<Item = Fill>) -> Result<Vec<Fill>, String> {
+    let mut by_id: BTreeMap<String, Fill> = BTreeMap::new();
+    for fill in fills {
+        match by_id.get(&fill.trade_id) {
+            Some(known) if *known != fill => {
+                return Err(format!("the venue gives execution {} in two versions", fill.trade_id));
+            }
+            Some(_) => {}
+            None => {
+                by_id.insert(fill.trade_id.clone(), fill);
+            }
+        }
+    }
+    let mut fills: Vec<Fill> = by_id.into_values().collect();
+    fills.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.trade_id.cmp(&b.trade_id)));
+    Ok(fills)
+}
+
+/// Base amount of all executions.
+pub(super) fn executed(fills: &[Fill]) -> Qty {
+    fills.iter().map(|fill| fill.amount).sum()
+}
+
+/// More was executed than was asked for.
+pub(super) fn is_overfill(intent: &Intent, by_cost: bool, executed: Qty) -> bool {
+    let asked = intent.order.amount;
+    if by_cost {
+        asked.times(BY_COST_TOLERANCE).is_some_and(|most| executed > most)
+    } else {
+        executed > asked
+    }
+}

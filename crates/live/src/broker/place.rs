@@ -1,0 +1,188 @@
+//! Sending an order, once, and waiting a little for what becomes of it.
+
+use super::LiveBroker;
+use super::evidence::{Before, Pending, Settled};
+use super::look_up::Verdict;
+use super::{books, matching};
+use keel_core::asset::{Symbol, VenueId};
+use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_venues::api::{ApiError, ExchangeApi, MarketOrder, OrderAmount, Placed, Refusal};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// So long an order is followed before its outcome is called unknown.
+const FOLLOW_MS: i64 = 10_000;
+
+impl LiveBroker {
+    pub(super) async fn send(&mut self, intent: &Intent) -> Outcome {
+        let venue = &intent.order.venue;
+        if let Some(reason) = self.halted.get(venue) {
+            return rejected(format!("not sent: trading at {venue} is halted: {reason}"));
+        }
+        if !self.watch.is_reconciled(venue) {
+            return rejected(format!(
+                "not sent: the account at {venue} was not reconciled since the start"
+            ));
+        }
+        if self.pending.contains_key(&intent.id) || self.settled.contains_key(&intent.id) {
+            return unknown("this order was already sent; it is looked up, never sent again");
+        }
+        let api = match self.api(venue) {
+            Ok(api) => api,
+            Err(error) => return rejected(format!("not sent: {error}")),
+        };
+        self.note_before(intent);
+        let order = MarketOrder {
+            id: intent.id.clone(),
+            symbol: intent.order.symbol.clone(),
+            side: intent.order.side,
+            amount: OrderAmount::Base(intent.order.amount),
+            reference_price: intent.reference_price,
+        };
+        let answer = api.market_order(&order).await;
+        let now = self.time.now();
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            // It left at the latest now: the transport may have waited for its limiter first.
+            pending.sent_at = now;
+            pending.next_at = now.plus_ms(1000);
+        }
+        self.touch(intent);
+        match self.first_verdict(intent, &api, answer).await {
+            Verdict::Known(outcome) => self.settle(intent, outcome),
+            Verdict::Waits(cause) => self.follow(intent, cause).await,
+            Verdict::Quarantine(cause) => self.quarantine(intent, cause),
+        }
+    }
+
+    /// Notes the balances before an order, so that its effect can be told from theirs.
+    fn note_before(&mut self, intent: &Intent) {
+        let symbol = &intent.order.symbol;
+        let mut pending = Pending::new(self.time.now());
+        pending.before = {
+            let books = self.books();
+            books.accounts.get(&intent.order.venue).and_then(|account| {
+                let tickers = [&symbol.base, &symbol.quote];
+                let totals = tickers
+                    .into_iter()
+                    .map(|ticker| Some((ticker.clone(), account.expected(ticker)?)))
+                    .collect::<Option<_>>()?;
+                let booked = tickers
+                    .into_iter()
+                    .filter_map(|ticker| Some((ticker.clone(), *account.booked.get(ticker)?)))
+                    .collect();
+                Some(Before { totals, booked })
+            })
+        };
+        self.pending.insert(intent.id.clone(), pending);
+        self.markets.entry(intent.order.venue.clone()).or_default().insert(symbol.clone());
+    }
+
+    fn touch(&self, intent: &Intent) {
+        let now = self.time.now();
+        let mut books = self.books();
+        let account = books.accounts.entry(intent.order.venue.clone()).or_default();
+        account.touch(&intent.order.symbol.base, now);
+        account.touch(&intent.order.symbol.quote, now);
+    }
+
+    /// What the answer to the order itself says.
+    async fn first_verdict(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        answer: Result<Placed, ApiError>,
+    ) -> Verdict {
+        match answer {
+            Ok(Placed::State(state)) => self.conclude(intent, api, state).await,
+            Ok(Placed::Accepted { venue_order_id }) => {
+                if let Some(pending) = self.pending.get_mut(&intent.id) {
+                    pending.seen(&venue_order_id);
+                }
+                Verdict::Waits("accepted, and not over yet".to_owned())
+            }
+            Err(ApiError::NotSent(cause)) => {
+                Verdict::Known(Outcome::Rejected { reason: format!("not sent: {cause}") })
+            }
+            Err(ApiError::Refused { refusal: Refusal::DuplicateId, message, .. }) => {
+                // It says that an order with this id exists, not what became of it.
+                if let Some(pending) = self.pending.get_mut(&intent.id) {
+                    pending.exists = true;
+                }
+                Verdict::Waits(format!("the venue says that the order id was used: {message}"))
+            }
+            Err(ApiError::Refused { refusal: Refusal::NotFound, message, .. }) => {
+                Verdict::Waits(format!("an answer that fits no new order: {message}"))
+            }
+            Err(error @ ApiError::Refused { .. }) => {
+                Verdict::Known(Outcome::Rejected { reason: error.to_string() })
+            }
+            Err(ApiError::Unknown(cause)) => Verdict::Waits(cause),
+        }
+    }
+
+    /// Looks the order up on its schedule for a little while.
+    async fn follow(&mut self, intent: &Intent, mut cause: String) -> Outcome {
+        let until = self.time.now().plus_ms(FOLLOW_MS);
+        while let Some(due) = self.pending.get(&intent.id).map(|pending| pending.next_at) {
+            let now = self.time.now();
+            if due > until || now > until {
+                break;
+            }
+            let wait = u64::try_from(due.since_ms(now)).unwrap_or(0);
+            self.time.sleep(Duration::from_millis(wait)).await;
+            match self.look_up_now(intent).await {
+                Outcome::Unknown { cause: newer } => cause = newer,
+                known => return known,
+            }
+        }
+        Outcome::Unknown { cause }
+    }
+
+    /// Books an outcome. From here on it is history: what comes later is late.
+    pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome) -> Outcome {
+        let now = self.time.now();
+        let venue = &intent.order.venue;
+        let by_cost = self.pending.remove(&intent.id).is_some_and(|pending| pending.by_cost);
+        for fill in outcome.fills() {
+            self.book(venue, &intent.order.symbol, intent.order.side, fill);
+        }
+        self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
+        let executed = matching::executed(outcome.fills());
+        if matching::is_overfill(intent, by_cost, executed) {
+            self.halt(
+                venue,
+                format!(
+                    "order {} asked for {} {} and {executed} were executed",
+                    intent.id, intent.order.amount, intent.order.symbol.base
+                ),
+            );
+        }
+        outcome
+    }
+
+    /// Books what an execution moved.
+    pub(super) fn book(&self, venue: &VenueId, symbol: &Symbol, side: Side, fill: &Fill) {
+        let now = self.time.now();
+        let mut books = self.books();
+        let account = books.accounts.entry(venue.clone()).or_default();
+        for (ticker, amount) in books::moves(symbol, side, fill) {
+            account.book(&ticker, amount, now);
+        }
+    }
+
+    /// The sources disagree: from here only the operator decides.
+    pub(super) fn quarantine(&mut self, intent: &Intent, cause: String) -> Outcome {
+        let now = self.time.now();
+        let pending = self.pending.entry(intent.id.clone()).or_insert_with(|| Pending::new(now));
+        let cause = pending.quarantine.get_or_insert(cause).clone();
+        unknown(format!("quarantined: {cause}"))
+    }
+}
+
+fn rejected(reason: String) -> Outcome {
+    Outcome::Rejected { reason }
+}
+
+pub(super) fn unknown(cause: impl Into<String>) -> Outcome {
+    Outcome::Unknown { cause: cause.into() }
+}

@@ -1,0 +1,352 @@
+//! Compares what the venues show with what we know: late executions, foreign orders, another
+//! instance of ourselves.
+
+use super::LiveBroker;
+use keel_core::asset::{Symbol, VenueId};
+use keel_core::time::Timestamp;
+use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Executions may show up this much later than their own time says.
+const OVERLAP_MS: i64 = 300_000;
+/// How far back the first look goes when there is no mark: the executions of a lost journal.
+const FIRST_LOOK_MS: i64 = 86_400_000;
+/// Markets with an own order within this time are read every time.
+const ACTIVE_MS: i64 = 3_600_000;
+/// Of the others, so many in turn.
+const IN_TURN: usize = 5;
+/// Orders that are asked for one by one, because no list names them, in one pass.
+const ASKED_MAX: usize = 20;
+/// Remembered names of orders, at most.
+const NAMES_MAX: usize = 10_000;
+
+/// Until when the executions of each market were read.
+pub(super) type Marks = BTreeMap<VenueId, BTreeMap<Symbol, Timestamp>>;
+
+/// What is remembered between two passes.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    pub(super) marks: Marks,
+    reconciled: BTreeSet<VenueId>,
+    /// Client ids of the venue's orders; empty for an order without one.
+    names: BTreeMap<(VenueId, String), String>,
+    /// Foreign orders and executions that were already said.
+    said: BTreeSet<(VenueId, String)>,
+    turn: usize,
+}
+
+impl Watch {
+    pub(super) fn is_reconciled(&self, venue: &VenueId) -> bool {
+        self.reconciled.contains(venue)
+    }
+}
+
+/// What a pass found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// What the operator should know.
+    pub notes: Vec<String>,
+    /// Venues at which nothing is sent now, and why.
+    pub halted: BTreeMap<VenueId, String>,
+    /// Venues that could not be read, and why; the others go on.
+    pub unread: BTreeMap<VenueId, String>,
+}
+
+/// What one venue shows.
+struct View {
+    open: Vec<OrderState>,
+    trades: BTreeMap<Symbol, Vec<OwnTrade>>,
+    /// Client ids by the venue's order id.
+    names: BTreeMap<String, String>,
+}
+
+/// Whose order it is.
+enum Owner {
+    Foreign,
+    /// Ours, with the 32 digits, or as many as the venue keeps.
+    Ours(String),
+}
+
+impl LiveBroker {
+    /// Reads open orders and executions of every venue and compares them with what is known.
+    /// `known_ids` are the ids of all orders in the journal. To be called at start, before anything
+    /// is sent, and every minute. One venue that does not answer does not keep the others.
+    pub async fn reconcile(
+        &mut self,
+        known_ids: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Reconciliation {
+        self.forget_old();
+        let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
+        let wanted: Vec<Vec<(Symbol, Timestamp)>> =
+            venues.iter().map(|venue| self.due(venue, now)).collect();
+        self.watch.turn = self.watch.turn.wrapping_add(IN_TURN);
+        let this = &*self;
+        let views = futures_util::future::join_all(
+            venues.iter().zip(&wanted).map(|(venue, wanted)| this.view(venue, wanted)),
+        )
+        .await;
+        let mut result = Reconciliation::default();
+        for (venue, view) in venues.into_iter().zip(views) {
+            match view {
+                Err(error) => {
+                    result.unread.insert(venue, error.to_string());
+                }
+                Ok(view) => {
+                    let complete = self.compare(&venue, view, known_ids);
+                    let marks = self.watch.marks.entry(venue.clone()).or_default();
+                    marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
+                    self.watch.reconciled.insert(venue);
+                }
+            }
+        }
+        result.notes = self.take_notes();
+        result.halted = self.halted.clone();
+        result
+    }
+
+    /// The markets to read, and since when: all at first, then those with orders of ours and some
+    /// of the others in turn.
+    fn due(&self, venue: &VenueId, now: Timestamp) -> Vec<(Symbol, Timestamp)> {
+        let Some(markets) = self.markets.get(venue) else { return Vec::new() };
+        let marks = self.watch.marks.get(venue);
+        let is_first = !self.watch.is_reconciled(venue);
+        let active: BTreeSet<&Symbol> = self
+            .settled
+            .values()
+            .filter(|settled| settled.venue == *venue && now.since_ms(settled.at) < ACTIVE_MS)
+            .map(|settled| &settled.symbol)
+            .collect();
+        let count = markets.len().max(1);
+        let in_turn: BTreeSet<usize> =
+            (0..IN_TURN).map(|i| (self.watch.turn.wrapping_add(i)) % count).collect();
+        markets
+            .iter()
+            .enumerate()
+            .filter(|(i, symbol)| is_first || active.contains(symbol) || in_turn.contains(i))
+            .map(|(_, symbol)| {
+                let mark = marks.and_then(|marks| marks.get(symbol));
+                let since =
+                    mark.map_or(now.plus_ms(-FIRST_LOOK_MS), |mark| mark.plus_ms(-OVERLAP_MS));
+                (symbol.clone(), since)
+            })
+            .collect()
+    }
+
+    async fn view(
+        &self,
+        venue: &VenueId,
+        wanted: &[(Symbol, Timestamp)],
+    ) -> Result<View, ApiError> {
+        let api = self.api(venue).map_err(|error| ApiError::NotSent(error.to_string()))?;
+        let open = open_orders(&api, wanted).await?;
+        let mut names: BTreeMap<String, String> = open
+            .iter()
+            .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
+            .collect();
+        let mut trades = BTreeMap::new();
+        let mut asked = 0;
+        for (symbol, since) in wanted {
+            let found = api.own_trades(symbol, *since).await?;
+            self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked).await?;
+            trades.insert(symbol.clone(), found);
+        }
+        Ok(View { open, trades, names })
+    }
+
+    /// Finds the client ids of executions that do not carry them.
+    #[expect(clippy::too_many_arguments, reason = "one pass over one market, with its counters")]
+    async fn name_orders(
+        &self,
+        venue: &VenueId,
+        api: &Arc<dyn ExchangeApi>,
+        symbol: &Symbol,
+        since: Timestamp,
+        trades: &[OwnTrade],
+        names: &mut BTreeMap<String, String>,
+        asked: &mut usize,
+    ) -> Result<(), ApiError> {
+        let nameless = |names: &BTreeMap<String, String>, trade: &OwnTrade| {
+            trade.client_id.is_none()
+                && !names.contains_key(&trade.venue_order_id)
+                && !self.watch.names.contains_key(&(venue.clone(), trade.venue_order_id.clone()))
+        };
+        if !trades.iter().any(|trade| nameless(names, trade)) {
+            return Ok(());
+        }
+        for order in api.closed_orders(symbol, since).await? {
+            names.insert(order.venue_order_id, order.client_id);
+        }
+        for trade in trades {
+            if nameless(names, trade) && *asked < ASKED_MAX {
+                *asked += 1;
+                let found = api.order(symbol, Reference::Venue(&trade.venue_order_id)).await?;
+                let name = found.map(|order| order.client_id).unwrap_or_default();
+                names.insert(trade.venue_order_id.clone(), name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the markets whose executions could all be told apart.
+    fn compare(
+        &mut self,
+        venue: &VenueId,
+        view: View,
+        known_ids: &BTreeSet<String>,
+    ) -> Vec<Symbol> {
+        if self.watch.names.len() > NAMES_MAX {
+            self.watch.names.clear();
+        }
+        for (order, name) in view.names {
+            self.watch.names.insert((venue.clone(), order), name);
+        }
+        for order in view.open {
+            self.compare_open(venue, &order, known_ids);
+        }
+        let mut complete = Vec::new();
+        for (symbol, trades) in view.trades {
+            let mut all_named = true;
+            for trade in trades {
+                let name = trade.client_id.clone().or_else(|| {
+                    self.watch.names.get(&(venue.clone(), trade.venue_order_id.clone())).cloned()
+                });
+                match name {
+                    Some(name) => self.compare_trade(venue, &symbol, &trade, &name, known_ids),
+                    None => all_named = false,
+                }
+            }
+            if all_named {
+                complete.push(symbol);
+            }
+        }
+        complete
+    }
+
+    fn owner(&self, client_id: &str) -> Owner {
+        let digits: String = client_id
+            .strip_prefix("t-")
+            .unwrap_or(client_id)
+            .chars()
+            .filter(|character| *character != '-')
+            .map(|character| character.to_ascii_lowercase())
+            .collect();
+        if digits.starts_with(&self.tag) && digits.len() >= 16 {
+            Owner::Ours(digits)
+        } else {
+            Owner::Foreign
+        }
+    }
+
+    fn is_known(&self, digits: &str, known_ids: &BTreeSet<String>) -> bool {
+        let starts = |id: &str| id.starts_with(digits);
+        known_ids.range(digits.to_owned()..).next().is_some_and(|id| starts(id))
+            || self.pending.keys().chain(self.settled.keys()).any(|id| starts(id.as_str()))
+    }
+
+    fn compare_open(&mut self, venue: &VenueId, order: &OrderState, known_ids: &BTreeSet<String>) {
+        let name = &order.venue_order_id;
+        match self.owner(&order.client_id) {
+            Owner::Foreign => {
+                let watched =
+                    self.markets.get(venue).is_some_and(|known| known.contains(&order.symbol));
+                if watched && self.watch.said.insert((venue.clone(), name.clone())) {
+                    self.notes.push(format!(
+                        "{venue}: order {name} in {} is not ours; what it locks is left alone",
+                        order.symbol
+                    ));
+                }
+            }
+            Owner::Ours(digits) if !self.is_known(&digits, known_ids) => {
+                self.second_instance(venue, name, &digits);
+            }
+            Owner::Ours(digits) => {
+                let settled =
+                    self.settled.keys().find(|id| id.as_str().starts_with(&digits)).cloned();
+                if let Some(id) = settled {
+                    let outcome = &self.settled[&id].outcome;
+                    let reason = format!("order {id} was {outcome} and is open at the venue");
+                    self.halt(venue, reason);
+                }
+            }
+        }
+    }
+
+    fn compare_trade(
+        &mut self,
+        venue: &VenueId,
+        symbol: &Symbol,
+        trade: &OwnTrade,
+        name: &str,
+        known_ids: &BTreeSet<String>,
+    ) {
+        let digits = match self.owner(name) {
+            Owner::Ours(digits) => digits,
+            Owner::Foreign => {
+                let order = (venue.clone(), trade.venue_order_id.clone());
+                if trade.fill.at >= self.started_at && self.watch.said.insert(order) {
+                    self.notes.push(format!(
+                        "{venue}: {} {} {symbol} was executed for order {}, which is not ours",
+                        trade.side, trade.fill.amount, trade.venue_order_id
+                    ));
+                }
+                return;
+            }
+        };
+        if !self.is_known(&digits, known_ids) {
+            self.second_instance(venue, &trade.venue_order_id, &digits);
+            return;
+        }
+        if self.pending.keys().any(|id| id.as_str().starts_with(&digits)) {
+            return;
+        }
+        let settled = self.settled.iter_mut().find(|(id, _)| id.as_str().starts_with(&digits));
+        // Without an entry it was settled before this process, and too long ago for the checkpoint:
+        // its executions are in the journal.
+        if let Some((id, settled)) = settled
+            && settled.trades.insert(trade.fill.trade_id.clone())
+        {
+            let reason = format!(
+                "late fill: execution {} of {} {} came after order {id} was {}",
+                trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
+            );
+            self.book(venue, symbol, trade.side, &trade.fill);
+            self.halt(venue, reason);
+        }
+    }
+
+    fn second_instance(&mut self, venue: &VenueId, order: &str, digits: &str) {
+        let reason = format!(
+            "second instance or lost journal: order {order} carries our id {digits}, which the \
+             journal does not know"
+        );
+        // The other instance trades the whole portfolio, not one venue of it.
+        let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
+        for other in venues {
+            if other == *venue || !self.halted.contains_key(&other) {
+                self.halted.entry(other).or_insert_with(|| reason.clone());
+            }
+        }
+        if self.watch.said.insert((venue.clone(), order.to_owned())) {
+            self.notes.push(format!("all trading is halted: {venue}: {reason}"));
+        }
+    }
+}
+
+/// Open orders of all markets, or of the wanted ones where the venue insists on a market.
+async fn open_orders(
+    api: &Arc<dyn ExchangeApi>,
+    wanted: &[(Symbol, Timestamp)],
+) -> Result<Vec<OrderState>, ApiError> {
+    match api.open_orders(None).await {
+        Err(ApiError::Refused { refusal: keel_venues::api::Refusal::Parameters, .. }) => {
+            let mut open = Vec::new();
+            for (symbol, _) in wanted {
+                open.extend(api.open_orders(Some(symbol)).await?);
+            }
+            Ok(open)
+        }
+        answer => answer,
+    }
+}

@@ -1,0 +1,347 @@
+//! Market caps from CoinGecko: one request for all assets, at most one a minute.
+
+use crate::time::milliseconds;
+use keel_core::asset::Ticker;
+use keel_core::ports::PortError;
+use keel_core::time::Timestamp;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The public host, also for demo keys.
+pub const PUBLIC_URL: &str = "https://api.coingecko.com/api/v3";
+/// The host for paid keys.
+pub const PRO_URL: &str = "https://pro-api.coingecko.com/api/v3";
+
+/// One request takes at most so many ids.
+const IDS_MAX: usize = 250;
+/// No two requests within this time.
+const SPACING_MS: i64 = 60_000;
+/// Bodies larger than this are no answer: 250 assets take about 250 KiB.
+const BODY_MAX: usize = 8 * 1024 * 1024;
+/// What the source says about its own pauses is believed between these two.
+const PAUSE: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// A cap dated further ahead than this is a mistake.
+const AHEAD_MS: i64 = 3_600_000;
+
+/// Which key there is.
+#[derive(Clone)]
+pub enum Key {
+    /// None: the limits are shared with everybody behind the same address.
+    Nobody,
+    /// A demo key.
+    Demo(Zeroizing<String>),
+    /// A paid key, which needs [`PRO_URL`].
+    Pro(Zeroizing<String>),
+}
+
+/// How CoinGecko is reached.
+#[derive(Clone)]
+pub struct CoinGeckoSettings {
+    /// Without a trailing slash, such as [`PUBLIC_URL`].
+    pub base_url: String,
+    /// Which key there is.
+    pub key: Key,
+    /// For a whole request.
+    pub timeout: Duration,
+    /// The largest difference between CoinGecko's price and the venue's, as a fraction, at which a
+    /// cap is still believed to belong to the asset.
+    pub price_deviation_max: f64,
+    /// A directory that gets one file per asset, with a row for each cap that was used.
+    pub archive: Option<PathBuf>,
+}
+
+impl Default for CoinGeckoSettings {
+    fn default() -> Self {
+        Self {
+            base_url: PUBLIC_URL.to_owned(),
+            key: Key::Nobody,
+            timeout: Duration::from_secs(15),
+            price_deviation_max: 0.1,
+            archive: None,
+        }
+    }
+}
+
+/// What CoinGecko says about an id.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CapQuote {
+    /// In USD, above 0.
+    pub cap_usd: f64,
+    /// In USD, where there is one.
+    pub price_usd: Option<f64>,
+    /// The moment that CoinGecko gives for it.
+    pub as_of: Timestamp,
+}
+
+/// An answer, or the last good one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Caps {
+    /// By id; ids without a cap are left out.
+    pub quotes: BTreeMap<String, CapQuote>,
+    /// When CoinGecko gave it.
+    pub fetched_at: Timestamp,
+    /// It was fetched by this very question.
+    pub is_new: bool,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+}
+
+#[derive(Default)]
+struct Memory {
+    last_good: Option<(Timestamp, BTreeMap<String, CapQuote>)>,
+    /// The last failure, in words, until the next success.
+    failure: Option<String>,
+    next_at: Option<Timestamp>,
+}
+
+/// A client of CoinGecko.
+pub struct CoinGecko {
+    http: reqwest::Client,
+    settings: CoinGeckoSettings,
+    memory: Mutex<Memory>,
+}
+
+/// A request without a usable answer, and how long to wait if CoinGecko said so.
+struct Failure {
+    cause: String,
+    wait_ms: Option<i64>,
+}
+
+impl From<String> for Failure {
+    fn from(cause: String) -> Self {
+        Self { cause, wait_ms: None }
+    }
+}
+
+impl CoinGecko {
+    /// A client.
+    ///
+    /// # Errors
+    /// When the TLS library cannot be set up, or the base URL is none.
+    pub fn new(settings: CoinGeckoSettings) -> Result<Self, PortError> {
+        let usable = url::Url::parse(&settings.base_url)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
+        if !usable {
+            return Err(PortError(format!(
+                "the address of CoinGecko cannot be used; expected one such as {PUBLIC_URL}"
+            )));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(settings.timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| PortError(format!("CoinGecko: {}", error.without_url())))?;
+        Ok(Self { http, settings, memory: Mutex::default() })
+    }
+
+    /// The largest believable difference of prices, as a fraction.
+    #[must_use]
+    pub const fn price_deviation_max(&self) -> f64 {
+        self.settings.price_deviation_max
+    }
+
+    /// Caps of these ids. Within a minute of the last request, and while CoinGecko does not answer,
+    /// the last good ones are given, with the time they were made.
+    ///
+    /// # Errors
+    /// When there is no answer, and none from before.
+    pub async fn caps(&self, ids: &[String], now: Timestamp) -> Result<Caps, PortError> {
+        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        if ids.is_empty() {
+            return Ok(Caps { fetched_at: now, ..Caps::default() });
+        }
+        if ids.len() > IDS_MAX {
+            return Err(PortError(format!(
+                "CoinGecko answers for at most {IDS_MAX} ids at once, {} are configured",
+                ids.len()
+            )));
+        }
+        let may_ask = {
+            let mut memory = self.memory();
+            let wait = memory.next_at.map_or(0, |next| next.since_ms(now));
+            // A clock that was set back must not silence us for longer than a pause can be.
+            let waits = wait > 0 && wait <= i64::try_from(*PAUSE.end()).unwrap_or(0) * 1000;
+            if !waits {
+                memory.next_at = Some(now.plus_ms(SPACING_MS));
+            }
+            !waits
+        };
+        if !may_ask {
+            return self.last_good(now);
+        }
+        match self.fetch(&ids, now).await {
+            Ok(quotes) => {
+                let mut memory = self.memory();
+                memory.failure = None;
+                memory.last_good = Some((now, quotes.clone()));
+                Ok(Caps { quotes, fetched_at: now, is_new: true, notes: Vec::new() })
+            }
+            Err(failure) => {
+                {
+                    let mut memory = self.memory();
+                    let wait_ms = failure.wait_ms.unwrap_or(SPACING_MS).max(SPACING_MS);
+                    memory.next_at = Some(now.plus_ms(wait_ms));
+                    memory.failure = Some(failure.cause);
+                }
+                self.last_good(now)
+            }
+        }
+    }
+
+    /// Adds the caps that were used to the archive, in the form that `keel trade --replay` reads.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn archive(
+        &self,
+        fetched_at: Timestamp,
+        caps: &[(Ticker, String, CapQuote)],
+    ) -> Result<(), PortError> {
+        let Some(directory) = &self.settings.archive else { return Ok(()) };
+        let failed = |error: std::io::Error| {
+            PortError(format!("the archive of caps in {}: {error}", directory.display()))
+        };
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        for (ticker, id, quote) in caps {
+            let path = directory.join(format!("{ticker}.csv"));
+            let is_new = std::fs::metadata(&path).map_or(true, |data| data.len() == 0);
+            let mut rows = String::new();
+            if is_new {
+                rows.push_str("date,cap_usd,price_usd,as_of,id\n");
+            }
+            let price = quote.price_usd.map(|price| price.to_string()).unwrap_or_default();
+            let _ = writeln!(rows, "{fetched_at},{},{price},{},{id}", quote.cap_usd, quote.as_of);
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .and_then(|mut file| file.write_all(rows.as_bytes()))
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last_good(&self, now: Timestamp) -> Result<Caps, PortError> {
+        let memory = self.memory();
+        let failure = memory.failure.clone();
+        match &memory.last_good {
+            Some((at, quotes)) => {
+                let minutes = now.since_ms(*at).max(0) / 60_000;
+                let notes = failure
+                    .map(|cause| format!("market caps are {minutes} minutes old: {cause}"))
+                    .into_iter()
+                    .collect();
+                Ok(Caps { quotes: quotes.clone(), fetched_at: *at, is_new: false, notes })
+            }
+            None => Err(PortError(failure.unwrap_or_else(|| {
+                "CoinGecko is being asked, and has not answered yet".to_owned()
+            }))),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        ids: &BTreeSet<&str>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, CapQuote>, Failure> {
+        let list = ids.iter().copied().collect::<Vec<_>>().join(",");
+        let url = url::Url::parse_with_params(
+            &format!("{}/coins/markets", self.settings.base_url.trim_end_matches('/')),
+            [("vs_currency", "usd"), ("ids", list.as_str()), ("per_page", "250")],
+        )
+        .map_err(|error| format!("CoinGecko: {error}"))?;
+        let mut request = self.http.get(url);
+        match &self.settings.key {
+            Key::Nobody => {}
+            Key::Demo(key) => request = request.header("x-cg-demo-api-key", sensitive(key)?),
+            Key::Pro(key) => request = request.header("x-cg-pro-api-key", sensitive(key)?),
+        }
+        let failed = |error: reqwest::Error| format!("CoinGecko: {}", error.without_url());
+        let mut reply = request.send().await.map_err(failed)?;
+        let status = reply.status();
+        if !status.is_success() {
+            let wait = reply.headers().get("retry-after").and_then(|value| value.to_str().ok());
+            let wait_ms = wait
+                .and_then(|text| text.trim().parse::<u64>().ok())
+                .map(|s| milliseconds(Duration::from_secs(s.clamp(*PAUSE.start(), *PAUSE.end()))));
+            let cause = format!("CoinGecko answered with status {}", status.as_u16());
+            return Err(Failure { cause, wait_ms });
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = reply.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > BODY_MAX {
+                return Err(format!("CoinGecko's answer is larger than {BODY_MAX} bytes").into());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(read(&body, ids, now)?)
+    }
+}
+
+/// The key as a header that no log shows.
+fn sensitive(key: &str) -> Result<reqwest::header::HeaderValue, String> {
+    let mut value = reqwest::header::HeaderValue::from_str(key)
+        .map_err(|_| "the key of CoinGecko holds characters that no key has".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Reads a body. Anything but a list of coins of which we asked for at least one is no answer.
+fn read(
+    body: &[u8],
+    ids: &BTreeSet<&str>,
+    now: Timestamp,
+) -> Result<BTreeMap<String, CapQuote>, String> {
+    let rows: Vec<Value> = serde_json::from_slice(body).map_err(|_| {
+        format!("CoinGecko's answer is not a list of coins, but begins with {}", beginning(body))
+    })?;
+    let mut quotes = BTreeMap::new();
+    let mut known = 0;
+    for row in &rows {
+        let Some(id) = row.get("id").and_then(Value::as_str).filter(|id| ids.contains(id)) else {
+            continue;
+        };
+        known += 1;
+        let positive = |name: &str| {
+            row.get(name).and_then(Value::as_f64).filter(|value| value.is_finite() && *value > 0.0)
+        };
+        let as_of = row.get("last_updated").and_then(Value::as_str).and_then(moment);
+        if let (Some(cap_usd), Some(as_of)) = (positive("market_cap"), as_of)
+            && as_of <= now.plus_ms(AHEAD_MS)
+        {
+            let price_usd = positive("current_price");
+            quotes.insert(id.to_owned(), CapQuote { cap_usd, price_usd, as_of: as_of.min(now) });
+        }
+    }
+    if known == 0 {
+        return Err("CoinGecko's answer holds none of the configured ids".to_owned());
+    }
+    Ok(quotes)
+}
+
+/// `2023-01-02T17:08:13.102Z`, to the second.
+fn moment(text: &str) -> Option<Timestamp> {
+    let whole = text.split(['.', 'Z', '+']).next()?;
+    whole.parse().ok()
+}
+
+/// A few characters of a body, for an error message.
+fn beginning(body: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(&body[..body.len().min(40)])
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
+    format!("`{text}`")
+}

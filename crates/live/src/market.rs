@@ -1,0 +1,351 @@
+//! Market data of real venues.
+
+use crate::Venues;
+use crate::coingecko::{CapQuote, CoinGecko};
+use crate::history::{History, Source};
+use crate::time::Time;
+use futures_util::StreamExt as _;
+use keel_core::asset::{Symbol, Ticker, VenueId};
+use keel_core::candle::Window;
+use keel_core::plan::Markets;
+use keel_core::policy::{AssetPolicy, Policy};
+use keel_core::ports::{CapPoint, MarketData, PortError, PricePoint};
+use keel_core::time::{Timeframe, Timestamp};
+use keel_venues::api::{ExchangeApi, TickerQuote};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Market tables are read again after this time.
+const MARKETS_MS: i64 = 3_600_000;
+/// After a failure, the next try comes after this time.
+const MARKETS_RETRY_MS: i64 = 60_000;
+/// A table that could not be read again is used for so long.
+const MARKETS_KEPT_MS: i64 = 6 * 3_600_000;
+/// A venue's clock is measured again after this time.
+const OFFSET_MS: i64 = 60_000;
+/// A price from further ahead than this is a mistake, not a difference of clocks.
+const AHEAD_MS: i64 = 60_000;
+/// Questions under way at one time.
+const CONCURRENT: usize = 8;
+
+/// What was last read of a venue.
+#[derive(Default)]
+struct Seen {
+    markets: Option<(Timestamp, Arc<Markets>)>,
+    markets_tried_at: Option<Timestamp>,
+    /// When the clock was measured, and how far the venue's is ahead.
+    clock: Option<(Timestamp, i64)>,
+    histories: BTreeMap<(Symbol, Timeframe), History>,
+    prices: BTreeMap<Symbol, PricePoint>,
+}
+
+/// Candles that a cycle will ask for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Want {
+    /// Where.
+    pub venue: VenueId,
+    /// The market.
+    pub symbol: Symbol,
+    /// Length of the bars.
+    pub timeframe: Timeframe,
+    /// How many.
+    pub limit: usize,
+}
+
+/// The candles that the signals of a policy start from.
+#[must_use]
+pub fn wants(policy: &Policy) -> Vec<Want> {
+    let mut wants: Vec<Want> = policy
+        .assets
+        .iter()
+        .flat_map(|asset| {
+            [asset.position_interval, asset.trend_interval].map(|timeframe| Want {
+                venue: asset.venue.clone(),
+                symbol: Symbol::new(asset.ticker.clone(), policy.stablecoin.clone()),
+                timeframe,
+                limit: policy.settings.indicator_history_size,
+            })
+        })
+        .collect();
+    wants.sort();
+    wants.dedup();
+    wants
+}
+
+/// Candles, prices, market rules and caps of real venues.
+pub struct LiveMarket {
+    venues: Venues,
+    time: Arc<dyn Time>,
+    stablecoin: Ticker,
+    caps: Option<CoinGecko>,
+    seen: Mutex<BTreeMap<VenueId, Seen>>,
+    notes: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for LiveMarket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveMarket")
+            .field("venues", &self.venues.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl LiveMarket {
+    /// Market data of `venues`. Caps are compared with the venues' prices in `stablecoin`; without
+    /// `caps` there are none.
+    #[must_use]
+    pub fn new(
+        venues: Venues,
+        time: Arc<dyn Time>,
+        stablecoin: Ticker,
+        caps: Option<CoinGecko>,
+    ) -> Self {
+        let seen = venues.keys().map(|venue| (venue.clone(), Seen::default())).collect();
+        Self { venues, time, stablecoin, caps, seen: Mutex::new(seen), notes: Mutex::default() }
+    }
+
+    /// What the operator should know since the last call.
+    #[must_use]
+    pub fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.notes))
+    }
+
+    /// Fetches candles of many markets, several at a time, so that the questions that follow find
+    /// them here. What fails is asked for again then.
+    pub async fn prefetch(&self, wants: &[Want]) {
+        futures_util::stream::iter(wants)
+            .map(|want| async move {
+                drop(self.candles(&want.venue, &want.symbol, want.timeframe, want.limit).await);
+            })
+            .buffered(CONCURRENT)
+            .collect::<Vec<()>>()
+            .await;
+    }
+
+    /// How far a venue's clock is ahead of ours, in milliseconds.
+    ///
+    /// # Errors
+    /// When the venue does not tell its time.
+    pub async fn clock_offset_ms(&self, venue: &VenueId) -> Result<i64, PortError> {
+        let api = self.api(venue)?;
+        let before = self.time.now();
+        if let Some((at, offset)) = self.with(venue, |seen| seen.clock)
+            && (0..OFFSET_MS).contains(&before.since_ms(at))
+        {
+            return Ok(offset);
+        }
+        let theirs = api.time().await.map_err(|error| {
+            PortError(format!("{venue} does not tell its time, so nothing can be dated: {error}"))
+        })?;
+        let after = self.time.now();
+        let offset = theirs.ms() - (before.ms() + after.ms()) / 2;
+        self.with(venue, |seen| seen.clock = Some((after, offset)));
+        Ok(offset)
+    }
+
+    fn api(&self, venue: &VenueId) -> Result<&Arc<dyn ExchangeApi>, PortError> {
+        self.venues
+            .get(venue)
+            .ok_or_else(|| PortError(format!("there is no connection to {venue}")))
+    }
+
+    fn with<T>(&self, venue: &VenueId, work: impl FnOnce(&mut Seen) -> T) -> T {
+        work(lock(&self.seen).entry(venue.clone()).or_default())
+    }
+
+    fn note(&self, note: String) {
+        let mut notes = lock(&self.notes);
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// The price of one quote, if it is one.
+    fn price(&self, venue: &VenueId, quote: &TickerQuote, now: Timestamp) -> Option<PricePoint> {
+        let symbol = &quote.symbol;
+        let (bid, ask) = (quote.bid?, quote.ask?);
+        if !quote.last.is_positive() || !bid.is_positive() || !ask.is_positive() {
+            return None;
+        }
+        if bid > ask {
+            self.note(format!(
+                "{venue}: {symbol} has no price: its bid {bid} is above its ask {ask}"
+            ));
+            return None;
+        }
+        let as_of = quote.as_of.unwrap_or(now);
+        if as_of > now.plus_ms(AHEAD_MS) {
+            self.note(format!(
+                "{venue}: {symbol} has no price: it is dated {as_of}, in the future"
+            ));
+            return None;
+        }
+        Some(PricePoint { price: quote.last, as_of: as_of.min(now) })
+    }
+
+    /// Checks caps against the venue's own prices: an id of another coin shows in its price.
+    fn without_collisions(
+        &self,
+        client: &CoinGecko,
+        assets: &[AssetPolicy],
+        quotes: &BTreeMap<String, CapQuote>,
+    ) -> Vec<(Ticker, String, CapQuote)> {
+        let mut caps = Vec::new();
+        for asset in assets {
+            let Some(id) = &asset.coingecko_id else { continue };
+            let Some(quote) = quotes.get(id) else {
+                self.note(format!("{}: CoinGecko has no market cap for id {id}", asset.ticker));
+                continue;
+            };
+            let symbol = Symbol::new(asset.ticker.clone(), self.stablecoin.clone());
+            let here = self.with(&asset.venue, |seen| seen.prices.get(&symbol).copied());
+            let limit = client.price_deviation_max();
+            match (here, quote.price_usd) {
+                (Some(here), Some(there)) => {
+                    let here = here.price.to_f64();
+                    let agrees = (there / here - 1.0).abs() <= limit;
+                    if !agrees {
+                        self.note(format!(
+                            "{}: the cap of CoinGecko's id {id} is refused: its price is {there} USD \
+                             and {} says {here} {}; check the id",
+                            asset.ticker, asset.venue, self.stablecoin
+                        ));
+                        continue;
+                    }
+                }
+                (Some(_), None) => {
+                    self.note(format!(
+                        "{}: the cap of CoinGecko's id {id} is refused: it has no price to compare",
+                        asset.ticker
+                    ));
+                    continue;
+                }
+                // Without a price of its own the asset is not traded anyway.
+                (None, _) => {}
+            }
+            caps.push((asset.ticker.clone(), id.clone(), *quote));
+        }
+        caps
+    }
+}
+
+impl MarketData for LiveMarket {
+    async fn markets(&self, venue: &VenueId) -> Result<Arc<Markets>, PortError> {
+        let api = self.api(venue)?;
+        let now = self.time.now();
+        let (known, tried_at) =
+            self.with(venue, |seen| (seen.markets.clone(), seen.markets_tried_at));
+        let is_due = |at: Timestamp, ms: i64| !(0..ms).contains(&now.since_ms(at));
+        if let Some((at, markets)) = &known
+            && (!is_due(*at, MARKETS_MS)
+                || tried_at.is_some_and(|at| !is_due(at, MARKETS_RETRY_MS)))
+            && !is_due(*at, MARKETS_KEPT_MS)
+        {
+            return Ok(Arc::clone(markets));
+        }
+        self.with(venue, |seen| seen.markets_tried_at = Some(now));
+        let answer = api.markets().await.map_err(|error| error.to_string());
+        let cause = match (answer, &known) {
+            (Ok(markets), Some((_, old))) if markets.len() * 2 < old.len() => format!(
+                "its new market table has {} markets, the last one had {}",
+                markets.len(),
+                old.len()
+            ),
+            (Ok(markets), _) => {
+                let markets = Arc::new(markets);
+                self.with(venue, |seen| seen.markets = Some((now, Arc::clone(&markets))));
+                return Ok(markets);
+            }
+            (Err(cause), _) => cause,
+        };
+        match known {
+            Some((at, markets)) if !is_due(at, MARKETS_KEPT_MS) => {
+                self.note(format!("{venue}: the market table of {at} stays in use: {cause}"));
+                Ok(markets)
+            }
+            _ => Err(PortError(cause)),
+        }
+    }
+
+    async fn candles(
+        &self,
+        venue: &VenueId,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        limit: usize,
+    ) -> Result<Window, PortError> {
+        let api = self.api(venue)?;
+        let now = self.time.now().plus_ms(self.clock_offset_ms(venue).await?);
+        let key = (symbol.clone(), timeframe);
+        let mut history = self
+            .with(venue, |seen| seen.histories.get(&key).cloned())
+            .unwrap_or_else(|| History::new(timeframe));
+        let source = Source { api: &**api, symbol, timeframe, now };
+        let mut notes = Vec::new();
+        history.bring_up_to_date(&source, limit, &mut notes).await.map_err(PortError)?;
+        for note in notes {
+            self.note(format!("{venue}: {note}"));
+        }
+        let window = history.window(now, limit);
+        self.with(venue, |seen| seen.histories.insert(key, history));
+        Ok(window)
+    }
+
+    async fn prices(
+        &self,
+        venue: &VenueId,
+        symbols: &[Symbol],
+    ) -> Result<Vec<Option<PricePoint>>, PortError> {
+        if symbols.is_empty() {
+            return Ok(Vec::new());
+        }
+        let quotes = self
+            .api(venue)?
+            .tickers(symbols)
+            .await
+            .map_err(|error| PortError(error.to_string()))?;
+        let now = self.time.now();
+        let by_symbol: BTreeMap<&Symbol, &TickerQuote> =
+            quotes.iter().map(|quote| (&quote.symbol, quote)).collect();
+        let points: Vec<Option<PricePoint>> =
+            symbols.iter().map(|symbol| self.price(venue, by_symbol.get(symbol)?, now)).collect();
+        self.with(venue, |seen| {
+            for (symbol, point) in symbols.iter().zip(&points) {
+                match point {
+                    Some(point) => seen.prices.insert(symbol.clone(), *point),
+                    None => seen.prices.remove(symbol),
+                };
+            }
+        });
+        Ok(points)
+    }
+
+    async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
+        let client = self
+            .caps
+            .as_ref()
+            .ok_or_else(|| PortError("no source of caps is set up".to_owned()))?;
+        let ids: Vec<String> =
+            assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect();
+        let answer = client.caps(&ids, self.time.now()).await?;
+        for note in answer.notes {
+            self.note(note);
+        }
+        let believed = self.without_collisions(client, assets, &answer.quotes);
+        if answer.is_new
+            && let Err(PortError(cause)) = client.archive(answer.fetched_at, &believed)
+        {
+            self.note(cause);
+        }
+        Ok(believed
+            .into_iter()
+            .map(|(ticker, _, quote)| {
+                (ticker, CapPoint { cap_usd: quote.cap_usd, as_of: quote.as_of })
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,36 @@
+//! The clock and waiting as one port, so that tests run in virtual time.
+
+use async_trait::async_trait;
+use keel_core::ports::Clock;
+use keel_core::time::Timestamp;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What time it is, and waiting.
+#[async_trait]
+pub trait Time: Clock + Send + Sync {
+    /// Returns after that long.
+    async fn sleep(&self, wait: Duration);
+}
+
+/// The machine's clock; it waits with tokio.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MachineTime;
+
+impl Clock for MachineTime {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+#[async_trait]
+impl Time for MachineTime {
+    async fn sleep(&self, wait: Duration) {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// A duration in milliseconds, at most what an `i64` holds.
+pub(crate) fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

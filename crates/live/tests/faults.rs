@@ -1,0 +1,602 @@
+//! What happens to an order when the venue, the network or somebody else interferes. Each test is
+//! named after its row of the fault catalogue.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use double::{DEPLOYMENT, Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, ticker, venue};
+use keel_core::amount::Qty;
+use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
+use keel_core::ports::{Broker, Clock};
+use keel_core::state::Balance;
+use keel_live::Venues;
+use keel_live::broker::{LiveBroker, Reconciliation};
+use keel_venues::api::Refusal;
+use pollster::block_on;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A venue and a broker that was reconciled and has read its balances.
+struct Desk {
+    time: Arc<VirtualTime>,
+    venue: Arc<Double>,
+    broker: LiveBroker,
+    known: BTreeSet<String>,
+}
+
+fn connect(
+    time: &Arc<VirtualTime>,
+    venue_double: &Arc<Double>,
+    checkpoint: Option<&str>,
+) -> LiveBroker {
+    let mut venues = Venues::new();
+    venues.insert(venue("double"), Arc::clone(venue_double) as _);
+    let mut broker =
+        LiveBroker::new(venues, Arc::clone(time) as _, DEPLOYMENT, checkpoint).unwrap();
+    broker.watch(&venue("double"), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
+    broker
+}
+
+impl Desk {
+    fn new() -> Self {
+        let time = VirtualTime::new();
+        let venue = Double::new(&time);
+        Self::at(time, venue)
+    }
+
+    fn at(time: Arc<VirtualTime>, venue: Arc<Double>) -> Self {
+        let broker = connect(&time, &venue, None);
+        let mut desk = Self { time, venue, broker, known: BTreeSet::new() };
+        assert_eq!(desk.reconcile(), Reconciliation::default());
+        desk.balances().unwrap();
+        desk
+    }
+
+    fn balances(
+        &self,
+    ) -> Result<std::collections::BTreeMap<keel_core::asset::Ticker, Balance>, String> {
+        block_on(self.broker.balances(&venue("double"))).map_err(|error| error.0)
+    }
+
+    fn reconcile(&mut self) -> Reconciliation {
+        block_on(self.broker.reconcile(&self.known, self.time.now()))
+    }
+
+    fn buy(&mut self, leg: u32) -> (Intent, Outcome) {
+        self.place(intent(leg, "BTC/USDT", Side::Buy, "1", self.time.now()))
+    }
+
+    fn place(&mut self, intent: Intent) -> (Intent, Outcome) {
+        self.known.insert(intent.id.as_str().to_owned());
+        let outcome = block_on(self.broker.place(&intent));
+        (intent, outcome)
+    }
+
+    fn look_up(&mut self, intent: &Intent) -> Outcome {
+        block_on(self.broker.look_up(intent))
+    }
+
+    /// Looks up once a minute until the outcome is known, at most `minutes` times.
+    fn resolve(&mut self, intent: &Intent, minutes: u32) -> Outcome {
+        for _ in 0..minutes {
+            self.time.advance_ms(60_000);
+            let outcome = self.look_up(intent);
+            if !is_unknown(&outcome) {
+                return outcome;
+            }
+        }
+        self.look_up(intent)
+    }
+
+    fn restart(&mut self, checkpoint: Option<&str>) {
+        self.broker = connect(&self.time, &self.venue, checkpoint);
+    }
+
+    fn halted(&self) -> Option<&String> {
+        self.broker.halted().get(&venue("double"))
+    }
+
+    /// The venue's balances equal the first ones and what the fills moved.
+    fn assert_books(&self, orders: &[(&Intent, &Outcome)]) {
+        for (name, first) in [("USDT", 1000), ("BTC", 2), ("ETH", 10), ("BNB", 5)] {
+            let mut expected = Decimal::from(first);
+            for (intent, outcome) in orders {
+                let symbol = &intent.order.symbol;
+                let sign =
+                    if intent.order.side == Side::Buy { Decimal::ONE } else { -Decimal::ONE };
+                for fill in outcome.fills() {
+                    if symbol.base == ticker(name) {
+                        expected += fill.amount.get() * sign;
+                    }
+                    if symbol.quote == ticker(name) {
+                        expected -= fill.cost * sign;
+                    }
+                    if fill.fee.asset == ticker(name) {
+                        expected -= fill.fee.amount.get();
+                    }
+                }
+            }
+            assert_eq!(self.venue.total(name), expected, "{name}");
+        }
+    }
+}
+
+const fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown { .. })
+}
+
+fn executed(outcome: &Outcome) -> Qty {
+    outcome.fills().iter().map(|fill| fill.amount).sum()
+}
+
+fn cause(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Unknown { cause } => cause,
+        Outcome::Rejected { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn f001_a_lost_answer_is_looked_up_and_booked_and_nothing_is_sent_again() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::AnswerLost);
+    let (intent, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    assert_eq!(desk.venue.inner().writes, 1);
+    desk.assert_books(&[(&intent, &outcome)]);
+    let again = block_on(desk.broker.place(&intent));
+    assert!(is_unknown(&again), "a second call sends nothing: {again:?}");
+    assert_eq!(desk.venue.inner().writes, 1);
+}
+
+#[test]
+fn f002_a_lost_request_is_called_absent_only_after_the_fence_and_on_all_evidence() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let sent_at = desk.time.now();
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome));
+    let mut last = outcome;
+    while is_unknown(&last) {
+        desk.time.advance_ms(1000);
+        last = desk.look_up(&intent);
+        assert!(desk.time.now().since_ms(sent_at) < 120_000, "{last:?}");
+    }
+    assert!(cause(&last).starts_with("never accepted: "), "{last:?}");
+    assert!(cause(&last).contains("the balances agree"), "{last:?}");
+    assert!(desk.time.now().since_ms(sent_at) > 17_000, "validity 5 s, skew 2 s, margin 10 s");
+    assert_eq!(desk.venue.inner().writes, 1);
+    desk.assert_books(&[]);
+}
+
+#[test]
+fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
+    for delay_ms in [1000, 4000, 12_000, 45_000, 70_000] {
+        let time = VirtualTime::new();
+        let venue = Double::with_validity(&time, Duration::from_secs(120));
+        let mut desk = Desk::at(time, venue);
+        desk.venue.fate(Fate::Delayed(delay_ms));
+        let (intent, mut outcome) = desk.buy(0);
+        for _ in 0..200 {
+            if !is_unknown(&outcome) {
+                break;
+            }
+            desk.time.advance_ms(1000);
+            outcome = desk.look_up(&intent);
+        }
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{delay_ms}: {outcome:?}");
+        assert_eq!(desk.venue.inner().writes, 1);
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f004_an_executed_order_behind_a_server_error_is_booked_after_the_venue_recovers() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::AnswerLost);
+    desk.venue.inner().failing_reads = 4;
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&intent, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f005_an_order_behind_a_server_error_that_was_not_executed_ends_as_never_accepted() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    desk.venue.inner().failing_reads = 4;
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&intent, 6);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+    assert_eq!(desk.venue.executed(&intent.id), Qty::ZERO);
+}
+
+#[test]
+fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_execution_booked() {
+    for names_trades in [true, false] {
+        let mut desk = Desk::new();
+        desk.venue.inner().names_trades = names_trades;
+        desk.venue.fate(Fate::DeliveredTwice);
+        let (_, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }));
+        let found = desk.reconcile();
+        assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+        assert_eq!(desk.venue.inner().writes, 1);
+        assert_eq!(desk.balances().unwrap()[&ticker("USDT")].free, qty("800"));
+    }
+}
+
+#[test]
+fn f011_an_id_that_was_used_before_is_neither_success_nor_refusal() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Refused(Refusal::DuplicateId));
+    let first = intent(0, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    let (_, outcome) = desk.place(first.clone());
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&first, 10);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+}
+
+#[test]
+fn f012_look_ups_that_lag_keep_the_order_unknown_until_the_sources_agree() {
+    let mut desk = Desk::new();
+    let until = desk.time.now().plus_ms(150_000);
+    desk.venue.fate(Fate::AnswerLost);
+    desk.venue.inner().id_blind_until = until;
+    desk.venue.inner().lists_blind_until = until;
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome));
+    let outcome = desk.resolve(&intent, 2);
+    assert!(cause(&outcome).starts_with("quarantined: "), "the balances speak: {outcome:?}");
+    assert!(desk.broker.release(&intent.id));
+    let outcome = desk.resolve(&intent, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f012_an_order_that_only_the_lists_know_is_found_there() {
+    for names_trades in [true, false] {
+        let mut desk = Desk::new();
+        desk.venue.inner().names_trades = names_trades;
+        desk.venue.inner().id_blind_until = desk.time.now().plus_ms(600_000);
+        desk.venue.fate(Fate::AnswerLost);
+        let (intent, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f013_another_order_under_the_same_id_goes_into_quarantine() {
+    let mut desk = Desk::new();
+    desk.venue.foreign("x", &symbol("ETH/USDT"), Side::Sell, "1");
+    let mut impostor = desk.venue.inner().orders[0].state.clone();
+    desk.venue.fate(Fate::RequestLost);
+    let wanted = intent(0, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    impostor.client_id = wanted.id.as_str().to_owned();
+    desk.venue.inner().impostor = Some(impostor);
+    let (wanted, outcome) = desk.place(wanted);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+    assert!(cause(&outcome).contains("ETH/USDT"), "{outcome:?}");
+    let later = desk.resolve(&wanted, 100);
+    assert_eq!(later, outcome, "only the operator decides");
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert_eq!(desk.look_up(&wanted), outcome, "a restart does not release it");
+}
+
+#[test]
+fn f015_when_the_venue_forgot_the_order_its_executions_and_the_balances_decide() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::AnswerLost);
+    desk.venue.inner().down = true;
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome));
+    desk.time.advance_ms(3 * 3_600_000);
+    desk.venue.inner().down = false;
+    desk.venue.inner().orders_purged = true;
+    let outcome = desk.look_up(&intent);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f015_when_even_the_executions_are_forgotten_the_balances_put_it_into_quarantine() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::AnswerLost);
+    desk.venue.inner().down = true;
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome));
+    desk.venue.inner().down = false;
+    desk.venue.inner().orders_purged = true;
+    desk.venue.inner().trades_purged = true;
+    let outcome = desk.resolve(&intent, 10);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+    assert!(cause(&outcome).contains("moved without explanation"), "{outcome:?}");
+}
+
+#[test]
+fn f016_an_acknowledgement_is_not_success() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RejectedLater);
+    let (_, outcome) = desk.buy(0);
+    assert!(cause(&outcome).contains("after it had acknowledged it"), "{outcome:?}");
+    desk.venue.fate(Fate::Acknowledged);
+    let (intent, outcome) = desk.buy(1);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f016_an_order_that_stays_open_is_unknown_until_it_is_over() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::OpenFor(40_000));
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&intent, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+}
+
+#[test]
+fn f017_a_part_is_a_part_and_nothing_of_it_is_sent_again() {
+    for tenths in [0, 3] {
+        let mut desk = Desk::new();
+        desk.venue.fate(Fate::Expires { tenths });
+        let (intent, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Partial { .. }), "{outcome:?}");
+        assert_eq!(executed(&outcome), desk.venue.executed(&intent.id));
+        assert_eq!(desk.venue.inner().writes, 1);
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f018_doubled_and_shuffled_fills_are_booked_once_each() {
+    let mut desk = Desk::new();
+    desk.venue.inner().fills_per_order = 3;
+    desk.venue.inner().fills_shuffled = true;
+    let (intent, outcome) = desk.buy(0);
+    assert_eq!(outcome.fills().len(), 3, "{outcome:?}");
+    desk.venue.inner().fills_with_order = false;
+    let (second, other) = desk.buy(1);
+    assert_eq!(other.fills().len(), 3, "{other:?}");
+    desk.assert_books(&[(&intent, &outcome), (&second, &other)]);
+    assert!(desk.reconcile().halted.is_empty());
+}
+
+#[test]
+fn f019_an_overfill_is_booked_as_it_is_and_halts_the_account_across_a_restart() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Overfilled { tenths: 12 });
+    let (intent, outcome) = desk.buy(0);
+    assert_eq!(executed(&outcome), qty("1.2"));
+    desk.assert_books(&[(&intent, &outcome)]);
+    assert!(desk.halted().is_some());
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.halted().is_some());
+    desk.reconcile();
+    let (_, next) = desk.buy(1);
+    assert!(cause(&next).contains("halted"), "{next:?}");
+    assert!(desk.broker.resume(&venue("double")));
+    let (_, next) = desk.buy(2);
+    assert!(matches!(next, Outcome::Filled { .. }), "{next:?}");
+}
+
+#[test]
+fn f020_an_order_that_somebody_cancels_ends_with_what_was_executed() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::CancelledAfter { ms: 2500, tenths: 4 });
+    let (intent, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Partial { .. }), "{outcome:?}");
+    assert_eq!(executed(&outcome), qty("0.4"));
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f021_orders_of_others_are_told_once_and_left_alone() {
+    let mut desk = Desk::new();
+    desk.time.advance_ms(1000);
+    desk.venue.foreign("by-hand", &symbol("BTC/USDT"), Side::Sell, "0.5");
+    desk.venue.foreign_open("by-hand-2", &symbol("ETH/USDT"), Side::Sell, "1");
+    let found = desk.reconcile();
+    assert_eq!(found.notes.len(), 2, "{found:?}");
+    assert!(found.halted.is_empty());
+    let again = desk.reconcile();
+    assert!(again.notes.is_empty(), "{again:?}");
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+}
+
+#[test]
+fn f022_a_documented_refusal_is_final() {
+    let kinds = [
+        Refusal::Auth,
+        Refusal::Clock,
+        Refusal::RateLimited { wait: None },
+        Refusal::Funds,
+        Refusal::Parameters,
+        Refusal::Market,
+        Refusal::Other,
+    ];
+    let mut desk = Desk::new();
+    for (leg, refusal) in (0..).zip(kinds) {
+        desk.venue.fate(Fate::Refused(refusal));
+        let (_, outcome) = desk.buy(leg);
+        assert!(matches!(outcome, Outcome::Rejected { .. }), "{refusal}: {outcome:?}");
+    }
+    desk.venue.fate(Fate::NotSent);
+    let (_, outcome) = desk.buy(50);
+    assert!(cause(&outcome).starts_with("not sent: "), "{outcome:?}");
+    desk.assert_books(&[]);
+}
+
+#[test]
+fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
+    for open in [true, false] {
+        let mut desk = Desk::new();
+        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+        if open {
+            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        } else {
+            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        }
+        desk.restart(None);
+        let found = desk.reconcile();
+        let reason = &found.halted[&venue("double")];
+        assert!(reason.contains("second instance or lost journal"), "{reason}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+    }
+}
+
+#[test]
+fn f025_the_final_state_is_the_venues_when_a_cancel_races_the_fill() {
+    for tenths in [0, 9, 10] {
+        let mut desk = Desk::new();
+        desk.venue.fate(Fate::CancelledAfter { ms: 700, tenths });
+        let (intent, outcome) = desk.buy(0);
+        assert!(!is_unknown(&outcome), "{outcome:?}");
+        assert_eq!(executed(&outcome), desk.venue.executed(&intent.id));
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f068_a_snapshot_from_before_our_fill_never_shows_more_than_there_is() {
+    let mut desk = Desk::new();
+    let before = desk.venue.inner().balances.clone();
+    desk.venue.inner().stale_balances = Some((desk.time.now().plus_ms(30_000), before));
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }));
+    let balances = desk.balances().unwrap();
+    assert_eq!(balances[&ticker("USDT")].free, qty("900"), "what was spent is gone");
+    assert_eq!(balances[&ticker("BTC")].free, qty("2"), "what was bought is not there yet");
+    desk.time.advance_ms(60_000);
+    let balances = desk.balances().unwrap();
+    assert_eq!(balances[&ticker("USDT")].free, qty("900"));
+    assert_eq!(balances[&ticker("BTC")].free, qty("2.999"));
+}
+
+#[test]
+fn f068_a_snapshot_that_catches_up_is_waited_for() {
+    let mut desk = Desk::new();
+    let before = desk.venue.inner().balances.clone();
+    desk.venue.inner().stale_balances = Some((desk.time.now().plus_ms(1500), before));
+    desk.buy(0);
+    let balances = desk.balances().unwrap();
+    assert_eq!(balances[&ticker("BTC")].free, qty("2.999"));
+}
+
+#[test]
+fn f069_fees_are_booked_in_the_asset_they_were_taken_in() {
+    for (fee_in, asset) in [(FeeIn::Received, "BTC"), (FeeIn::Quote, "USDT"), (FeeIn::Third, "BNB")]
+    {
+        let mut desk = Desk::new();
+        desk.venue.inner().fee_in = fee_in;
+        let (intent, outcome) = desk.buy(0);
+        assert_eq!(outcome.fills()[0].fee.asset, ticker(asset));
+        let balances = desk.balances().unwrap();
+        desk.assert_books(&[(&intent, &outcome)]);
+        assert_eq!(balances, desk.venue.inner().balances);
+    }
+}
+
+#[test]
+fn f070_a_deposit_while_an_order_is_looked_for_does_not_pass_for_its_execution() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    for (name, amount) in [("BTC", "0.3"), ("USDT", "250")] {
+        desk.venue.inner().balances.get_mut(&ticker(name)).unwrap().free += qty(amount);
+    }
+    let outcome = desk.resolve(&intent, 6);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
+fn f075_an_account_that_is_suddenly_empty_is_unknown_not_empty() {
+    let mut desk = Desk::new();
+    desk.venue.inner().empty_balances = true;
+    for _ in 0..10 {
+        let refused = desk.balances().unwrap_err();
+        assert!(refused.contains("missing is not zero"), "{refused}");
+        desk.time.advance_ms(60_000);
+    }
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    desk.balances().unwrap_err();
+    desk.venue.inner().empty_balances = false;
+    assert_eq!(desk.balances().unwrap(), desk.venue.inner().balances);
+}
+
+#[test]
+fn f075_one_missing_holding_is_believed_only_when_it_stays_away() {
+    let desk = Desk::new();
+    desk.venue.inner().balances.remove(&ticker("ETH"));
+    let refused = desk.balances().unwrap_err();
+    assert!(refused.contains("ETH"), "{refused}");
+    desk.time.advance_ms(300_000);
+    desk.balances().unwrap();
+}
+
+#[test]
+fn f075_selling_everything_of_an_asset_is_no_surprise() {
+    let mut desk = Desk::new();
+    let (_, outcome) = desk.place(intent(0, "BTC/USDT", Side::Sell, "2", desk.time.now()));
+    assert!(matches!(outcome, Outcome::Filled { .. }));
+    desk.venue.inner().balances.remove(&ticker("BTC"));
+    desk.balances().unwrap();
+}
+
+#[test]
+fn nothing_is_sent_before_the_account_was_reconciled() {
+    let time = VirtualTime::new();
+    let double = Double::new(&time);
+    let mut broker = connect(&time, &double, None);
+    double.inner().down = true;
+    let found = block_on(broker.reconcile(&BTreeSet::new(), time.now()));
+    assert!(found.unread.contains_key(&venue("double")));
+    let intent = intent(0, "BTC/USDT", Side::Buy, "1", time.now());
+    let outcome = block_on(broker.place(&intent));
+    assert!(cause(&outcome).contains("not reconciled"), "{outcome:?}");
+    assert_eq!(double.inner().writes, 0);
+}
+
+#[test]
+fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Expires { tenths: 5 });
+    let (intent, outcome) = desk.buy(0);
+    assert!(desk.reconcile().halted.is_empty());
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.reconcile().halted.is_empty());
+    desk.venue.execute_late(&intent.id, "0.2");
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+    assert_eq!(executed(&outcome), qty("0.5"));
+}
+
+#[test]
+fn look_ups_keep_their_distance() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::OpenFor(3_600_000));
+    let (intent, _) = desk.buy(0);
+    let before = desk.venue.inner().reads;
+    for _ in 0..600 {
+        desk.time.advance_ms(1000);
+        desk.look_up(&intent);
+    }
+    let reads = desk.venue.inner().reads - before;
+    assert!(reads <= 14, "{reads} requests in ten minutes");
+}

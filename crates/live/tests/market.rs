@@ -1,0 +1,233 @@
+//! What live market data may and may not say.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use double::{Double, START, VirtualTime, price, symbol, ticker, venue};
+use keel_core::amount::Price;
+use keel_core::candle::Candle;
+use keel_core::ports::{Clock, MarketData};
+use keel_core::time::{Timeframe, Timestamp};
+use keel_live::Venues;
+use keel_live::market::{LiveMarket, Want};
+use keel_venues::api::TickerQuote;
+use pollster::block_on;
+use std::sync::Arc;
+
+struct Desk {
+    time: Arc<VirtualTime>,
+    venue: Arc<Double>,
+    market: LiveMarket,
+}
+
+const HOUR: i64 = 3_600_000;
+
+fn bar(open_time_ms: i64) -> Candle {
+    let price = 100.0 + (open_time_ms / HOUR % 7) as f64;
+    Candle { open_time_ms, open: price, high: price, low: price, close: price, volume: 1.0 }
+}
+
+/// The start of the bar that is forming at the beginning of a test.
+fn forming() -> i64 {
+    Timeframe::H1.floor(START).ms()
+}
+
+impl Desk {
+    /// With `bars` closed bars and the one that is forming.
+    fn new(bars: i64) -> Self {
+        let time = VirtualTime::new();
+        let double = Double::new(&time);
+        let all = (0..=bars).map(|i| bar(forming() - (bars - i) * HOUR)).collect();
+        double.inner().candles.insert(symbol("BTC/USDT"), all);
+        let mut venues = Venues::new();
+        venues.insert(venue("double"), Arc::clone(&double) as _);
+        let market = LiveMarket::new(venues, Arc::clone(&time) as _, ticker("USDT"), None);
+        Self { time, venue: double, market }
+    }
+
+    fn candles(&self, limit: usize) -> Result<Vec<i64>, String> {
+        let (venue, symbol) = (venue("double"), symbol("BTC/USDT"));
+        block_on(self.market.candles(&venue, &symbol, Timeframe::H1, limit))
+            .map(|window| window.open_time_ms().to_vec())
+            .map_err(|error| error.0)
+    }
+
+    fn calls(&self) -> u32 {
+        self.venue.inner().candle_calls
+    }
+
+    fn add(&self, candle: Candle) {
+        self.venue.inner().candles.get_mut(&symbol("BTC/USDT")).unwrap().push(candle);
+    }
+
+    fn price(&self, quote: TickerQuote) -> Option<(Price, Timestamp)> {
+        self.venue.inner().quotes = Some(vec![quote]);
+        let found = block_on(self.market.prices(&venue("double"), &[symbol("BTC/USDT")])).unwrap();
+        found[0].map(|point| (point.price, point.as_of))
+    }
+
+    fn quote(&self) -> TickerQuote {
+        TickerQuote {
+            symbol: symbol("BTC/USDT"),
+            last: price("100"),
+            bid: Some(price("99")),
+            ask: Some(price("101")),
+            as_of: Some(self.time.now()),
+        }
+    }
+}
+
+#[test]
+fn pages_are_put_together_without_the_bar_that_is_forming() {
+    let desk = Desk::new(450);
+    let found = desk.candles(350).unwrap();
+    let expected: Vec<i64> = (0..350).map(|i| forming() - (350 - i) * HOUR).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn only_what_is_new_is_fetched() {
+    let desk = Desk::new(450);
+    let first = desk.candles(350).unwrap();
+    let calls = desk.calls();
+    assert_eq!(desk.candles(350).unwrap(), first, "the same question has the same answer");
+    assert_eq!(desk.candles(100).unwrap(), first[250..]);
+    assert_eq!(desk.calls(), calls, "nothing new can have closed");
+    desk.time.advance_ms(HOUR);
+    desk.add(bar(forming() + HOUR));
+    let later = desk.candles(350).unwrap();
+    assert_eq!(later[..349], first[1..]);
+    assert_eq!(later[349], forming());
+    assert_eq!(desk.calls(), calls + 1);
+    assert_eq!(desk.candles(400).unwrap().len(), 400, "a longer window reaches further back");
+}
+
+#[test]
+fn a_young_market_has_what_it_has_and_is_not_searched_again() {
+    let desk = Desk::new(30);
+    assert_eq!(desk.candles(350).unwrap().len(), 30);
+    let calls = desk.calls();
+    assert_eq!(desk.candles(350).unwrap().len(), 30);
+    assert_eq!(desk.calls(), calls);
+}
+
+#[test]
+fn f051_a_candle_from_the_future_spoils_the_answer() {
+    let desk = Desk::new(30);
+    desk.add(bar(forming() + 5 * HOUR));
+    let refused = desk.candles(10).unwrap_err();
+    assert!(refused.contains("the venue's time is"), "{refused}");
+}
+
+#[test]
+fn f051_the_venues_clock_decides_what_is_closed() {
+    let desk = Desk::new(30);
+    let left = forming() + HOUR - desk.time.now().ms();
+    desk.time.advance_ms(left + 1000);
+    desk.venue.inner().clock_ahead_ms = -2000;
+    assert_eq!(desk.candles(1).unwrap(), [forming() - HOUR]);
+    desk.time.advance_ms(120_000);
+    assert_eq!(desk.candles(1).unwrap(), [forming()]);
+}
+
+#[test]
+fn missing_bars_are_asked_for_again_once_and_then_told_once() {
+    let desk = Desk::new(60);
+    desk.venue.inner().candles.get_mut(&symbol("BTC/USDT")).unwrap().remove(40);
+    assert_eq!(desk.candles(50).unwrap().len(), 50);
+    let notes = desk.market.take_notes();
+    assert!(notes.iter().any(|note| note.contains("lacks 1 bars")), "{notes:?}");
+    desk.time.advance_ms(HOUR);
+    desk.add(bar(forming() + HOUR));
+    desk.candles(50).unwrap();
+    assert_eq!(desk.market.take_notes(), Vec::<String>::new());
+}
+
+#[test]
+fn doubled_and_shuffled_candles_come_out_in_order_and_broken_ones_are_refused() {
+    let desk = Desk::new(30);
+    {
+        let mut inner = desk.venue.inner();
+        let all = inner.candles.get_mut(&symbol("BTC/USDT")).unwrap();
+        let copies: Vec<Candle> = all[20..25].to_vec();
+        all.splice(10..10, copies);
+    }
+    assert_eq!(desk.candles(30).unwrap().len(), 30);
+    let desk = Desk::new(30);
+    desk.venue.inner().candles.get_mut(&symbol("BTC/USDT")).unwrap()[5].close = f64::NAN;
+    let refused = desk.candles(30).unwrap_err();
+    assert!(refused.contains("finite"), "{refused}");
+}
+
+#[test]
+fn prefetched_candles_are_there_when_they_are_asked_for() {
+    let desk = Desk::new(120);
+    let want = Want {
+        venue: venue("double"),
+        symbol: symbol("BTC/USDT"),
+        timeframe: Timeframe::H1,
+        limit: 100,
+    };
+    block_on(desk.market.prefetch(&[want]));
+    let calls = desk.calls();
+    assert_eq!(desk.candles(100).unwrap().len(), 100);
+    assert_eq!(desk.calls(), calls);
+}
+
+#[test]
+fn f055_a_price_needs_both_sides_of_a_book_that_is_not_crossed() {
+    let desk = Desk::new(1);
+    let good = desk.quote();
+    assert_eq!(desk.price(good.clone()), Some((price("100"), desk.time.now())));
+    let zero = price("0");
+    for bad in [
+        TickerQuote { bid: None, ..good.clone() },
+        TickerQuote { ask: Some(zero), ..good.clone() },
+        TickerQuote { last: zero, ..good.clone() },
+        TickerQuote { last: price("-1"), ..good.clone() },
+        TickerQuote { bid: Some(price("102")), ..good.clone() },
+        TickerQuote { as_of: Some(desk.time.now().plus_ms(HOUR)), ..good.clone() },
+        TickerQuote { symbol: symbol("ETH/USDT"), ..good },
+    ] {
+        assert_eq!(desk.price(bad.clone()), None, "{bad:?}");
+    }
+}
+
+#[test]
+fn f054_a_price_keeps_the_venues_own_date_and_is_never_from_the_future() {
+    let desk = Desk::new(1);
+    let now = desk.time.now();
+    for (told, shown) in [
+        (Some(now.plus_ms(-90_000)), now.plus_ms(-90_000)),
+        (Some(now.plus_ms(900)), now),
+        (None, now),
+    ] {
+        let quote = TickerQuote { as_of: told, ..desk.quote() };
+        assert_eq!(desk.price(quote), Some((price("100"), shown)));
+    }
+}
+
+#[test]
+fn the_market_table_is_read_every_hour_and_a_halved_one_is_refused() {
+    let desk = Desk::new(1);
+    let markets = || block_on(desk.market.markets(&venue("double")));
+    assert_eq!(markets().unwrap().len(), 3);
+    let reads = desk.venue.inner().reads;
+    markets().unwrap();
+    assert_eq!(desk.venue.inner().reads, reads);
+    let all = desk.venue.inner().markets.clone();
+    desk.venue.inner().markets.retain(|symbol, _| symbol.base == ticker("BTC"));
+    desk.time.advance_ms(HOUR);
+    assert_eq!(markets().unwrap().len(), 3);
+    assert!(desk.market.take_notes()[0].contains("has 1 markets, the last one had 3"));
+    let mut two = all;
+    two.remove(&symbol("BNB/USDT"));
+    desk.venue.inner().markets = two;
+    desk.time.advance_ms(60_000);
+    assert_eq!(markets().unwrap().len(), 2);
+    desk.venue.inner().down = true;
+    desk.time.advance_ms(2 * HOUR);
+    assert_eq!(markets().unwrap().len(), 2, "it outlives a short outage");
+    desk.time.advance_ms(6 * HOUR);
+    markets().unwrap_err();
+}

@@ -1,0 +1,739 @@
+//! Bybit v5, spot of a unified account. `docs/venues.md` holds the card with the evidence.
+
+use crate::api::{
+    Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
+    OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
+};
+use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::venue::{Connection, Keys, Venue};
+use crate::wire;
+use async_trait::async_trait;
+use keel_core::amount::{Price, Qty};
+use keel_core::asset::{Symbol, Ticker};
+use keel_core::candle::Candle;
+use keel_core::market::MarketRules;
+use keel_core::order::{ClientOrderId, Fee, Fill, Side};
+use keel_core::plan::Markets;
+use keel_core::state::Balance;
+use keel_core::time::{Timeframe, Timestamp};
+use rust_decimal::Decimal;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How long after its timestamp Bybit accepts a request, in ms.
+const WINDOW_MS: u64 = 5000;
+/// Histories are read in pieces of at most a week, which is as much as Bybit gives at once.
+const WEEK_MS: i64 = 7 * 86_400_000;
+/// Bybit keeps two years: no honest `since` needs more pieces.
+const WEEKS_MAX: usize = 110;
+/// A list that goes on for longer is broken off with an error instead of being cut silently.
+const PAGES_MAX: usize = 40;
+/// Bybit asks clients that it refused by address to be silent for ten minutes.
+const ADDRESS_PAUSE: Duration = Duration::from_secs(600);
+
+const ADDRESS: Charge = Charge { bucket: "address", units: 1 };
+const ORDER: Charge = Charge { bucket: "order", units: 1 };
+const ACCOUNT: Charge = Charge { bucket: "account", units: 1 };
+
+static FACTS: VenueFacts = VenueFacts {
+    id: "bybit",
+    urls: &[("rest", "https://api.bybit.com")],
+    sandbox_urls: &[("rest", "https://api-testnet.bybit.com")],
+    validity: Duration::from_millis(WINDOW_MS),
+    needs_password: false,
+    tells_key_rights: true,
+    candles_per_request: 1000,
+    buckets: &[
+        Bucket { name: "address", units: 600, per: Duration::from_secs(5) },
+        Bucket { name: "order", units: 20, per: Duration::from_secs(1) },
+        Bucket { name: "account", units: 50, per: Duration::from_secs(1) },
+    ],
+    used: unnamed_use,
+};
+
+/// Bybit counts for every endpoint on its own and does not say in its headers which one it means.
+const fn unnamed_use(_: &Reply) -> Vec<crate::api::Used> {
+    Vec::new()
+}
+
+/// The row of the table of venues.
+pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
+
+fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
+    Box::new(Bybit { connection, names: RwLock::default() })
+}
+
+struct Bybit {
+    connection: Connection,
+    /// Markets by Bybit's name, which does not show where the base ends.
+    names: RwLock<Arc<BTreeMap<String, Symbol>>>,
+}
+
+#[async_trait]
+impl ExchangeApi for Bybit {
+    fn facts(&self) -> &'static VenueFacts {
+        &FACTS
+    }
+
+    fn wire_id(&self, id: &ClientOrderId) -> String {
+        id.as_str().to_owned()
+    }
+
+    async fn time(&self) -> Answer<Timestamp> {
+        let reply = self.public("/v5/market/time", "").await?;
+        wire::moment(&reply, "time")
+    }
+
+    async fn markets(&self) -> Answer<Markets> {
+        let mut rules = Markets::new();
+        let mut names = BTreeMap::new();
+        let mut query = "category=spot".to_owned();
+        for _ in 0..PAGES_MAX {
+            let reply = self.public("/v5/market/instruments-info", &query).await?;
+            for row in rows(&reply)? {
+                if let Some((name, rule)) = market(row)? {
+                    names.insert(name, rule.symbol.clone());
+                    rules.insert(rule.symbol.clone(), rule);
+                }
+            }
+            match cursor(&reply) {
+                Some(cursor) => query = format!("category=spot&cursor={cursor}"),
+                None if rules.is_empty() => {
+                    return Err(wire::unknown("the list of markets is empty"));
+                }
+                None => {
+                    *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+                    return Ok(rules);
+                }
+            }
+        }
+        Err(endless())
+    }
+
+    async fn candles(
+        &self,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Answer<Vec<Candle>> {
+        let interval = interval(timeframe)?;
+        let limit = limit.clamp(1, FACTS.candles_per_request);
+        let mut query =
+            format!("category=spot&symbol={}&interval={interval}&limit={limit}", name(symbol));
+        if let Some(since) = since {
+            let first = if since == timeframe.floor(since) {
+                since
+            } else {
+                timeframe.floor(since).plus_ms(timeframe.ms())
+            };
+            let bars = i64::try_from(limit).unwrap_or(i64::MAX);
+            let last = first.ms().saturating_add(timeframe.ms().saturating_mul(bars) - 1);
+            query += &format!("&start={}&end={last}", first.ms());
+        }
+        let reply = self.public("/v5/market/kline", &query).await?;
+        let mut candles: Vec<Candle> = rows(&reply)?
+            .iter()
+            .map(|row| wire::candle_row(row, [0, 1, 2, 3, 4, 5]))
+            .collect::<Answer<_>>()?;
+        candles.reverse();
+        wire::candles_asked_for(candles, since, limit)
+    }
+
+    async fn tickers(&self, symbols: &[Symbol]) -> Answer<Vec<TickerQuote>> {
+        let query = match symbols {
+            [] => return Ok(Vec::new()),
+            [symbol] => format!("category=spot&symbol={}", name(symbol)),
+            _ => "category=spot".to_owned(),
+        };
+        let wanted: BTreeMap<String, &Symbol> =
+            symbols.iter().map(|symbol| (name(symbol), symbol)).collect();
+        let reply = self.public("/v5/market/tickers", &query).await?;
+        let mut quotes = Vec::new();
+        for row in rows(&reply)? {
+            let Some(symbol) = wanted.get(wire::text(row, "symbol")?) else { continue };
+            let Some(last) = wire::maybe_price(row, "lastPrice") else { continue };
+            quotes.push(TickerQuote {
+                symbol: (*symbol).clone(),
+                last,
+                bid: wire::maybe_price(row, "bid1Price"),
+                ask: wire::maybe_price(row, "ask1Price"),
+                // The moment of the reply says nothing about the age of the quote.
+                as_of: None,
+            });
+        }
+        Ok(quotes)
+    }
+
+    async fn book(&self, symbol: &Symbol, depth: usize) -> Answer<Book> {
+        let query = format!("category=spot&symbol={}&limit={}", name(symbol), depth.clamp(1, 200));
+        let reply = self.public("/v5/market/orderbook", &query).await?;
+        let result = wire::field(&reply, "result")?;
+        same(wire::text(result, "s")?, &name(symbol))?;
+        Ok(Book { bids: levels(result, "b")?, asks: levels(result, "a")? })
+    }
+
+    async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
+        let reply =
+            self.private("/v5/account/wallet-balance", "accountType=UNIFIED", ACCOUNT).await?;
+        let [account] = rows(&reply)? else {
+            return Err(wire::unknown("expected the balances of one unified account"));
+        };
+        let mut balances = BTreeMap::new();
+        for row in wire::list(account, "coin")? {
+            // A name that cannot be a ticker cannot be traded by us.
+            let Ok(ticker) = wire::text(row, "coin")?.parse::<Ticker>() else { continue };
+            balances.insert(ticker, balance(row)?);
+        }
+        Ok(balances)
+    }
+
+    async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
+        let mut body = vec![
+            ("symbol", json!(name(&order.symbol))),
+            ("side", json!(if order.side == Side::Buy { "Buy" } else { "Sell" })),
+            ("orderType", json!("Market")),
+            ("timeInForce", json!("IOC")),
+            ("orderLinkId", json!(self.wire_id(&order.id))),
+            ("category", json!("spot")),
+        ];
+        // The unit is always named: without it a buy is in quote and a sell in base.
+        body.extend(match order.amount {
+            OrderAmount::Base(amount) => {
+                [("marketUnit", json!("baseCoin")), ("qty", json!(wire::plain(amount.get())))]
+            }
+            OrderAmount::Quote(cost) => {
+                [("qty", json!(wire::plain(cost))), ("marketUnit", json!("quoteCoin"))]
+            }
+        });
+        // Spot only: a unified account would otherwise borrow what is missing.
+        body.push(("isLeverage", json!(0)));
+        let reply = self.write("/v5/order/create", &body).await?;
+        let result = wire::field(&reply, "result")?;
+        same(wire::text(result, "orderLinkId")?, &self.wire_id(&order.id))?;
+        Ok(Placed::Accepted { venue_order_id: wire::text(result, "orderId")?.to_owned() })
+    }
+
+    async fn order(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
+        let (key, id) = self.key_of(of);
+        let query = format!("category=spot&symbol={}&{key}={id}", name(symbol));
+        // Orders that are over leave the first list for the second one.
+        for path in ["/v5/order/realtime", "/v5/order/history"] {
+            let reply = self.private(path, &query, ACCOUNT).await?;
+            let mut found: Option<OrderState> = None;
+            for row in rows(&reply)? {
+                same(wire::text(row, "symbol")?, &name(symbol))?;
+                same(wire::text(row, key)?, &id)?;
+                let state = order_state(row, symbol)?;
+                if found.as_ref().is_some_and(|other| other.venue_order_id != state.venue_order_id)
+                {
+                    return Err(wire::unknown(format!("two orders are called {id}")));
+                }
+                found.get_or_insert(state);
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn open_orders(&self, symbol: Option<&Symbol>) -> Answer<Vec<OrderState>> {
+        let mut query = "category=spot&openOnly=0&limit=50".to_owned();
+        if let Some(symbol) = symbol {
+            query += &format!("&symbol={}", name(symbol));
+        }
+        let rows = self.pages("/v5/order/realtime", &query).await?.0;
+        let names = self.names().await?;
+        let mut orders = Vec::new();
+        for row in &rows {
+            let market = wire::text(row, "symbol")?;
+            let known =
+                symbol.filter(|symbol| name(symbol) == market).or_else(|| names.get(market));
+            let known = known.ok_or_else(|| {
+                wire::unknown(format!(
+                    "an open order is in the unknown market {}",
+                    wire::words(market)
+                ))
+            })?;
+            let state = order_state(row, known)?;
+            if state.status == OrderStatus::Open {
+                orders.push(state);
+            }
+        }
+        Ok(orders)
+    }
+
+    async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
+        let query = format!("category=spot&symbol={}&limit=50", name(symbol));
+        let mut orders = Vec::new();
+        for row in self.history("/v5/order/history", &query, since).await? {
+            same(wire::text(&row, "symbol")?, &name(symbol))?;
+            let state = order_state(&row, symbol)?;
+            if state.status != OrderStatus::Open {
+                orders.push(state);
+            }
+        }
+        orders.sort_by_key(|order| order.created_at);
+        Ok(orders)
+    }
+
+    async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
+        let query = format!("category=spot&symbol={}&execType=Trade&limit=100", name(symbol));
+        let rows = self.history("/v5/execution/list", &query, since).await?;
+        own_trades(&rows, symbol)
+    }
+
+    async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
+        let query = format!(
+            "category=spot&symbol={}&orderId={}&execType=Trade&limit=100",
+            name(symbol),
+            wire::encode(venue_order_id)
+        );
+        let rows = self.pages("/v5/execution/list", &query).await?.0;
+        for row in &rows {
+            same(wire::text(row, "orderId")?, venue_order_id)?;
+        }
+        own_trades(&rows, symbol)
+    }
+
+    async fn cancel(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
+        let mut body = vec![("symbol", json!(name(symbol))), ("orderFilter", json!("Order"))];
+        match of {
+            Reference::Venue(id) => {
+                body.extend([("orderId", json!(id)), ("category", json!("spot"))])
+            }
+            Reference::Client(id) => {
+                body.extend([
+                    ("category", json!("spot")),
+                    ("orderLinkId", json!(self.wire_id(id))),
+                ]);
+            }
+        }
+        let reply = self.write("/v5/order/cancel", &body).await?;
+        wire::text(wire::field(&reply, "result")?, "orderId").map(|_| ())
+    }
+
+    async fn key_rights(&self) -> Answer<KeyRights> {
+        let reply = self.private("/v5/user/query-api", "", ACCOUNT).await?;
+        rights(wire::field(&reply, "result")?)
+    }
+}
+
+impl Bybit {
+    async fn public(&self, path: &str, query: &str) -> Answer<Value> {
+        let url = wire::with_query(&self.url(path), query);
+        let build = move |_| Request {
+            method: Method::Get,
+            url: url.clone(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let reply = self.connection.transport.send(Kind::PublicRead, &[ADDRESS], &build).await?;
+        self.read(&reply)
+    }
+
+    async fn private(&self, path: &str, query: &str, charge: Charge) -> Answer<Value> {
+        let keys = self.keys()?;
+        let url = format!("{}?{query}", self.url(path));
+        let build = move |now_ms| Request {
+            method: Method::Get,
+            url: url.clone(),
+            headers: signed(keys, now_ms, query),
+            body: None,
+        };
+        let reply =
+            self.connection.transport.send(Kind::PrivateRead, &[ADDRESS, charge], &build).await?;
+        self.read(&reply)
+    }
+
+    async fn write(&self, path: &str, fields: &[(&str, Value)]) -> Answer<Value> {
+        let keys = self.keys()?;
+        let body = object_text(fields);
+        let url = self.url(path);
+        let build = move |now_ms| Request {
+            method: Method::Post,
+            url: url.clone(),
+            headers: signed(keys, now_ms, &body),
+            body: Some(body.clone()),
+        };
+        let reply = self.connection.transport.send(Kind::Write, &[ADDRESS, ORDER], &build).await?;
+        self.read(&reply)
+    }
+
+    /// All pages of a list, and the venue's time of the last reply.
+    async fn pages(&self, path: &str, query: &str) -> Answer<(Vec<Value>, Timestamp)> {
+        let mut all = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut page = query.to_owned();
+        for _ in 0..PAGES_MAX {
+            let reply = self.private(path, &page, ACCOUNT).await?;
+            let found = rows(&reply)?;
+            all.extend(found.iter().cloned());
+            match cursor(&reply) {
+                Some(cursor) if !found.is_empty() && seen.insert(cursor.to_owned()) => {
+                    page = format!("{query}&cursor={cursor}");
+                }
+                _ => return Ok((all, wire::moment(&reply, "time")?)),
+            }
+        }
+        Err(endless())
+    }
+
+    /// A history from `since` to now, a week at a time.
+    async fn history(&self, path: &str, query: &str, since: Timestamp) -> Answer<Vec<Value>> {
+        let mut all = Vec::new();
+        let mut from = since.ms();
+        for _ in 0..WEEKS_MAX {
+            let until = from + WEEK_MS - 1;
+            let (rows, now) =
+                self.pages(path, &format!("{query}&startTime={from}&endTime={until}")).await?;
+            all.extend(rows);
+            if until >= now.ms() {
+                return Ok(all);
+            }
+            from = until + 1;
+        }
+        Err(wire::unknown(format!("{since} is further back than Bybit's history")))
+    }
+
+    /// The table of names, which is fetched when `markets` was not called before.
+    async fn names(&self) -> Answer<Arc<BTreeMap<String, Symbol>>> {
+        let known = || Arc::clone(&self.names.read().unwrap_or_else(PoisonError::into_inner));
+        if known().is_empty() {
+            self.markets().await?;
+        }
+        Ok(known())
+    }
+
+    fn key_of(&self, of: Reference<'_>) -> (&'static str, String) {
+        match of {
+            Reference::Venue(id) => ("orderId", wire::encode(id)),
+            Reference::Client(id) => ("orderLinkId", self.wire_id(id)),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        self.connection.urls.get("rest").map_or_else(String::new, |base| format!("{base}{path}"))
+    }
+
+    fn keys(&self) -> Answer<&Keys> {
+        self.connection
+            .keys
+            .as_ref()
+            .ok_or_else(|| ApiError::NotSent("bybit has no API key".to_owned()))
+    }
+
+    /// The body of a reply that says yes.
+    fn read(&self, reply: &Reply) -> Answer<Value> {
+        let answer = read(reply);
+        if let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, .. }) = &answer {
+            self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(1)));
+        }
+        answer
+    }
+}
+
+fn read(reply: &Reply) -> Answer<Value> {
+    if reply.status == 403 && !reply.body.contains("retCode") {
+        let refusal = Refusal::RateLimited { wait: Some(ADDRESS_PAUSE) };
+        return Err(wire::refused(
+            refusal,
+            "HTTP 403",
+            "the address sends too often, or comes from a country that Bybit refuses",
+        ));
+    }
+    if reply.status >= 500 || (300..400).contains(&reply.status) {
+        return Err(wire::unknown(format!("HTTP status {}", reply.status)));
+    }
+    let body = wire::parse_json(reply)?;
+    let code = wire::field(&body, "retCode")?
+        .as_i64()
+        .ok_or_else(|| wire::unknown("`retCode` is not a whole number"))?;
+    if code != 0 {
+        let said = wire::maybe_text(&body, "retMsg").unwrap_or_default();
+        return Err(match refusal(code, reply, &body) {
+            Some(kind) => wire::refused(kind, code.to_string(), said),
+            None => wire::unknown(format!("Bybit said {code}: {}", wire::words(said))),
+        });
+    }
+    if reply.status >= 300 || !wire::field(&body, "result")?.is_object() {
+        return Err(wire::unknown(format!("HTTP status {} without a result", reply.status)));
+    }
+    Ok(body)
+}
+
+/// The codes that Bybit documents as refusals. All others tell nothing: 10000 and 10016 are time-outs
+/// of the venue, 170007, 170032, 170035 and 170146 time-outs of the order.
+fn refusal(code: i64, reply: &Reply, body: &Value) -> Option<Refusal> {
+    Some(match code {
+        10001 | 170_116 | 170_117 | 170_124 | 170_130 | 170_132..=170_137 | 170_140 | 170_148 => {
+            Refusal::Parameters
+        }
+        10002 => Refusal::Clock,
+        10003..=10005 | 10007..=10010 => Refusal::Auth,
+        10006 => Refusal::RateLimited { wait: until_reset(reply, body) },
+        10029 | 170_121 | 170_151 => Refusal::Market,
+        170_131 => Refusal::Funds,
+        170_139 | 170_142 | 170_143 | 170_213 => Refusal::NotFound,
+        170_141 => Refusal::DuplicateId,
+        _ => return None,
+    })
+}
+
+/// How long the header that tells the end of the running second lies ahead of the reply.
+fn until_reset(reply: &Reply, body: &Value) -> Option<Duration> {
+    let reset: i64 = reply.header("x-bapi-limit-reset-timestamp")?.parse().ok()?;
+    let now = wire::moment(body, "time").ok()?;
+    let wait = u64::try_from(reset.saturating_sub(now.ms()).max(0)).ok()?;
+    Some(wire::bounded_wait(Duration::from_millis(wait)))
+}
+
+/// The headers of a signed request; `covered` is the query of a GET or the body of a POST.
+fn signed(keys: &Keys, now_ms: i64, covered: &str) -> Vec<(&'static str, String)> {
+    let message = format!("{now_ms}{}{WINDOW_MS}{covered}", keys.api_key.as_str());
+    let signature = wire::hmac_sha256(keys.secret.as_bytes(), message.as_bytes());
+    vec![
+        ("Content-Type", "application/json".to_owned()),
+        ("X-BAPI-API-KEY", keys.api_key.to_string()),
+        ("X-BAPI-TIMESTAMP", now_ms.to_string()),
+        ("X-BAPI-RECV-WINDOW", WINDOW_MS.to_string()),
+        ("X-BAPI-SIGN", wire::hex(&signature)),
+    ]
+}
+
+/// A JSON object with its fields in the order given, which the signature covers.
+fn object_text(fields: &[(&str, Value)]) -> String {
+    let object: Map<String, Value> =
+        fields.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    Value::Object(object).to_string()
+}
+
+/// Bybit's name of a market.
+fn name(symbol: &Symbol) -> String {
+    format!("{}{}", symbol.base, symbol.quote)
+}
+
+fn rows(reply: &Value) -> Answer<&[Value]> {
+    wire::list(wire::field(reply, "result")?, "list")
+}
+
+/// The name of the next page; Bybit hands it out encoded, and takes it back so.
+fn cursor(reply: &Value) -> Option<&str> {
+    wire::maybe_text(reply.get("result")?, "nextPageCursor")
+}
+
+fn endless() -> ApiError {
+    wire::unknown(format!("the list did not end after {PAGES_MAX} pages"))
+}
+
+/// A reply about something else is no answer to the question.
+fn same(seen: &str, expected: &str) -> Answer<()> {
+    if seen == expected {
+        return Ok(());
+    }
+    Err(wire::unknown(format!("the reply is about `{}`, expected `{expected}`", wire::words(seen))))
+}
+
+fn interval(timeframe: Timeframe) -> Answer<&'static str> {
+    Ok(match timeframe.name() {
+        "1m" => "1",
+        "3m" => "3",
+        "5m" => "5",
+        "15m" => "15",
+        "30m" => "30",
+        "1h" => "60",
+        "2h" => "120",
+        "4h" => "240",
+        "6h" => "360",
+        "12h" => "720",
+        "1d" => "D",
+        "1w" => "W",
+        other => return Err(ApiError::NotSent(format!("bybit has no candles of {other}"))),
+    })
+}
+
+fn levels(result: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
+    let level = |row: &Value| {
+        let number = |place: usize| {
+            row.get(place).and_then(wire::exact).filter(|value| *value > Decimal::ZERO)
+        };
+        match (number(0), number(1)) {
+            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
+            _ => Err(wire::unknown(format!("a level of `{key}` is not a price and an amount"))),
+        }
+    };
+    wire::list(result, key)?.iter().map(level).collect()
+}
+
+/// A market's rules under Bybit's name; `None` for names that cannot be ours.
+fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
+    let (base, quote) = (wire::text(row, "baseCoin")?, wire::text(row, "quoteCoin")?);
+    let (Ok(base), Ok(quote)) = (base.parse::<Ticker>(), quote.parse::<Ticker>()) else {
+        return Ok(None);
+    };
+    let symbol = Symbol::new(base, quote);
+    if wire::text(row, "symbol")? != name(&symbol) {
+        return Ok(None);
+    }
+    let lot = wire::field(row, "lotSizeFilter")?;
+    let largest = ["maxMarketOrderQty", "maxOrderQty"]
+        .into_iter()
+        .find(|key| wire::maybe_text(lot, key).is_some());
+    let rule = MarketRules {
+        amount_step: wire::qty(lot, "basePrecision")?,
+        min_amount: wire::qty(lot, "minOrderQty")?,
+        max_amount: largest.map(|key| wire::qty(lot, key)).transpose()?,
+        min_cost: wire::amount(lot, "minOrderAmt")?,
+        active: wire::text(row, "status")? == "Trading",
+        symbol,
+    };
+    Ok(Some((name(&rule.symbol), rule)))
+}
+
+/// What is owned of a coin. Borrowed funds are in Bybit's balance and do not count.
+fn balance(row: &Value) -> Answer<Balance> {
+    let or_zero = |key: &str| match wire::maybe_text(row, key) {
+        Some(_) => wire::amount(row, key),
+        None => Ok(Decimal::ZERO),
+    };
+    let (used, borrowed) = (or_zero("locked")?, or_zero("spotBorrow")?);
+    let total = wire::decimal(row, "walletBalance")?;
+    let free = total
+        .checked_sub(borrowed)
+        .and_then(|own| own.checked_sub(used))
+        .and_then(wire::not_negative)
+        .ok_or_else(|| {
+            let coin = wire::words(wire::maybe_text(row, "coin").unwrap_or_default());
+            wire::unknown(format!("the account owes {coin} (balance {total}, locked {used}, borrowed {borrowed}); repay it, Keel trades owned funds only"))
+        })?;
+    Ok(Balance { free: Qty::new(free), used: Qty::new(used) })
+}
+
+fn side(row: &Value) -> Answer<Side> {
+    match wire::text(row, "side")? {
+        "Buy" => Ok(Side::Buy),
+        "Sell" => Ok(Side::Sell),
+        other => {
+            Err(wire::unknown(format!("`side` is `{}`, expected Buy or Sell", wire::words(other))))
+        }
+    }
+}
+
+fn order_state(row: &Value, symbol: &Symbol) -> Answer<OrderState> {
+    let side = side(row)?;
+    let executed = wire::qty(row, "cumExecQty")?;
+    let status = match wire::text(row, "orderStatus")? {
+        "New" | "PartiallyFilled" | "Untriggered" | "Triggered" => OrderStatus::Open,
+        "Filled" => OrderStatus::Filled,
+        "Cancelled" | "PartiallyFilledCanceled" | "Deactivated" => OrderStatus::Ended,
+        // Bybit also rejects the rest of an order that was executed in part.
+        "Rejected" if executed.is_positive() => OrderStatus::Ended,
+        "Rejected" => OrderStatus::Rejected,
+        other => {
+            return Err(wire::unknown(format!(
+                "`orderStatus` is `{}`, which is not documented",
+                wire::words(other)
+            )));
+        }
+    };
+    let in_base = match wire::maybe_text(row, "marketUnit") {
+        Some(unit) => unit == "baseCoin",
+        None => wire::text(row, "orderType")? != "Market" || side == Side::Sell,
+    };
+    Ok(OrderState {
+        venue_order_id: wire::text(row, "orderId")?.to_owned(),
+        client_id: wire::maybe_text(row, "orderLinkId").unwrap_or_default().to_owned(),
+        symbol: symbol.clone(),
+        side,
+        status,
+        amount: if in_base { Some(wire::qty(row, "qty")?) } else { None },
+        executed,
+        executed_cost: match wire::maybe_text(row, "cumExecValue") {
+            Some(_) => Some(wire::amount(row, "cumExecValue")?),
+            None => None,
+        },
+        created_at: Some(wire::moment(row, "createdTime")?),
+        fills: Vec::new(),
+    })
+}
+
+fn own_trades(rows: &[Value], symbol: &Symbol) -> Answer<Vec<OwnTrade>> {
+    let mut trades = BTreeMap::new();
+    for row in rows {
+        same(wire::text(row, "symbol")?, &name(symbol))?;
+        let trade = own_trade(row, symbol)?;
+        trades.insert((trade.fill.at, trade.fill.trade_id.clone()), trade);
+    }
+    Ok(trades.into_values().collect())
+}
+
+fn own_trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
+    let side = side(row)?;
+    // Without a name the fee is in what was bought.
+    let fee_asset = match wire::maybe_text(row, "feeCurrency") {
+        Some(name) => name.parse().map_err(|_| wire::unknown("`feeCurrency` is not a ticker"))?,
+        None if side == Side::Buy => symbol.base.clone(),
+        None => symbol.quote.clone(),
+    };
+    Ok(OwnTrade {
+        venue_order_id: wire::text(row, "orderId")?.to_owned(),
+        client_id: wire::maybe_text(row, "orderLinkId").map(str::to_owned),
+        symbol: symbol.clone(),
+        side,
+        fill: Fill {
+            trade_id: wire::text(row, "execId")?.to_owned(),
+            price: wire::price(row, "execPrice")?,
+            amount: wire::qty(row, "execQty")?,
+            cost: wire::amount(row, "execValue")?,
+            fee: Fee { asset: fee_asset, amount: Qty::new(wire::decimal(row, "execFee")?) },
+            at: wire::moment(row, "execTime")?,
+        },
+    })
+}
+
+/// Groups of rights that cannot move funds away. Every other group counts as one that can.
+const GROUPS_WITHOUT_FUNDS: [&str; 8] = [
+    "ContractTrade",
+    "Spot",
+    "Options",
+    "Derivatives",
+    "CopyTrading",
+    "BlockTrade",
+    "NFT",
+    "Affiliate",
+];
+
+fn rights(result: &Value) -> Answer<KeyRights> {
+    let groups = wire::field(result, "permissions")?
+        .as_object()
+        .ok_or_else(|| wire::unknown("`permissions` is not an object"))?;
+    let mut names = Vec::new();
+    let mut withdraw = false;
+    let mut spot = false;
+    for (group, list) in groups {
+        for right in list.as_array().map(Vec::as_slice).unwrap_or_default() {
+            let right = right.as_str().ok_or_else(|| wire::unknown("a right is not a text"))?;
+            spot |= group == "Spot" && right == "SpotTrade";
+            withdraw |= !GROUPS_WITHOUT_FUNDS.contains(&group.as_str());
+            names.push(format!("{group}:{}", wire::words(right)));
+        }
+    }
+    let read_only = wire::field(result, "readOnly")?
+        .as_i64()
+        .ok_or_else(|| wire::unknown("`readOnly` is not a number"))?;
+    let addresses = wire::list(result, "ips")?;
+    Ok(KeyRights {
+        read: Some(true),
+        trade: Some(spot && read_only == 0),
+        withdraw: Some(withdraw),
+        address_bound: Some(
+            !addresses.is_empty() && addresses.iter().all(|address| address != "*"),
+        ),
+        // Keys that never end carry the start of 1970.
+        expires_at: wire::maybe_text(result, "expiredAt").and_then(wire::moment_iso),
+        names,
+    })
+}

@@ -1,0 +1,118 @@
+//! A circuit breaker: a host that keeps failing is left alone for a while.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const FAILURES_IN_A_ROW: usize = 5;
+const WINDOW: usize = 20;
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Opens at five failures in a row, or when more than half of the last twenty calls failed; then
+/// lets one probe through after 30 seconds, and after twice as long each time the probe fails.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    failed: VecDeque<bool>,
+    pause: Duration,
+    open_until: Option<Instant>,
+    probing: bool,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self { failed: VecDeque::new(), pause: FIRST_PAUSE, open_until: None, probing: false }
+    }
+}
+
+impl Breaker {
+    /// Whether a call may be made now; otherwise how long it is closed to calls.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        let Some(until) = self.open_until else { return Ok(()) };
+        if now < until {
+            return Err(until - now);
+        }
+        if self.probing {
+            return Err(Duration::from_secs(1));
+        }
+        self.probing = true;
+        Ok(())
+    }
+
+    /// A call that was admitted was not made after all.
+    pub(super) fn withdraw(&mut self) {
+        self.probing = false;
+    }
+
+    /// How an admitted call ended.
+    pub(super) fn record(&mut self, failed: bool, now: Instant) {
+        self.failed.push_back(failed);
+        if self.failed.len() > WINDOW {
+            self.failed.pop_front();
+        }
+        if self.open_until.is_some() {
+            // Calls that were under way when it opened tell nothing new; only the probe does.
+            if std::mem::take(&mut self.probing) {
+                if failed {
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    self.open_until = Some(now + self.pause);
+                } else {
+                    *self = Self::default();
+                }
+            }
+        } else if self.too_many() {
+            self.open_until = Some(now + self.pause);
+        }
+    }
+
+    fn too_many(&self) -> bool {
+        let in_a_row = self.failed.iter().rev().take_while(|failed| **failed).count();
+        let failures = self.failed.iter().filter(|failed| **failed).count();
+        in_a_row >= FAILURES_IN_A_ROW || self.failed.len() == WINDOW && failures * 2 > WINDOW
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_failures_open_it_and_a_probe_that_succeeds_closes_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut breaker = Breaker::default();
+        for _ in 0..5 {
+            assert!(breaker.admit(at(0)).is_ok());
+            breaker.record(true, at(0));
+        }
+        assert_eq!(breaker.admit(at(10)), Err(Duration::from_secs(20)));
+        assert!(breaker.admit(at(30)).is_ok());
+        assert!(breaker.admit(at(30)).is_err(), "one probe only");
+        breaker.record(true, at(31));
+        assert_eq!(breaker.admit(at(31)), Err(Duration::from_secs(60)));
+        assert!(breaker.admit(at(91)).is_ok());
+        breaker.record(false, at(92));
+        assert!(breaker.admit(at(92)).is_ok());
+        assert!(breaker.admit(at(92)).is_ok());
+    }
+
+    #[test]
+    fn more_than_half_of_twenty_open_it_and_the_pause_ends_at_ten_minutes() {
+        let start = Instant::now();
+        let mut breaker = Breaker::default();
+        for call in 0..20 {
+            assert!(breaker.admit(start).is_ok(), "{call}");
+            breaker.record(call % 2 == 0 || call == 1, start);
+        }
+        assert!(breaker.admit(start).is_err());
+        let mut now = start + FIRST_PAUSE;
+        let mut last = Duration::ZERO;
+        for _ in 0..8 {
+            assert!(breaker.admit(now).is_ok());
+            breaker.record(true, now);
+            last = breaker.admit(now).unwrap_err();
+            now += last;
+        }
+        assert_eq!(last, LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,168 @@
+//! One request over a socket, exactly once, with everything bounded.
+
+use crate::http::{Kind, Method, Reply, Request, TransportError};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+use std::error::Error as _;
+use std::net::IpAddr;
+use std::time::Duration;
+use url::{Host, Url};
+
+const BODY_MAX: usize = 8 * 1024 * 1024;
+const HEADERS_MAX: usize = 64 * 1024;
+
+/// Two clients: reads keep their connections; a write always gets a fresh one, because a kept
+/// connection may just be closing, and then nobody knows whether the order arrived.
+pub(super) struct Wire {
+    reads: Client,
+    writes: Client,
+}
+
+impl Wire {
+    pub(super) fn new(timeout: Duration) -> Result<Self, String> {
+        let client = |idle| {
+            Client::builder()
+                .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .no_proxy()
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .gzip(true)
+                .http1_only()
+                .pool_max_idle_per_host(idle)
+                .pool_idle_timeout(Duration::from_secs(30))
+                // Shorter than the whole, so that a connection that never came is told as such.
+                .connect_timeout(timeout * 2 / 3)
+                .timeout(timeout)
+                .build()
+                .map_err(|error| format!("no HTTP client: {}", without_url(error)))
+        };
+        Ok(Self { reads: client(4)?, writes: client(0)? })
+    }
+
+    pub(super) async fn send(&self, kind: Kind, request: Request) -> Result<Reply, TransportError> {
+        host_of(&request.url).map_err(TransportError::NotSent)?;
+        let client = if kind == Kind::Write { &self.writes } else { &self.reads };
+        let method = match request.method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let mut building = client.request(method, request.url).headers(headers(&request.headers)?);
+        if let Some(body) = request.body {
+            building = building.body(body);
+        }
+        let ready =
+            building.build().map_err(|error| TransportError::NotSent(without_url(error)))?;
+        match client.execute(ready).await {
+            Ok(response) => read(response).await,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                Err(TransportError::NotSent(without_url(error)))
+            }
+            Err(error) => Err(TransportError::NoReply(without_url(error))),
+        }
+    }
+}
+
+async fn read(mut response: Response) -> Result<Reply, TransportError> {
+    let no_reply = |why: String| TransportError::NoReply(why);
+    let size: usize =
+        response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size > HEADERS_MAX {
+        return Err(no_reply(format!("{size} bytes of headers, at most {HEADERS_MAX} are read")));
+    }
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
+        .collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(without_url(error)))? {
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(no_reply(format!("the body is longer than {BODY_MAX} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let body = String::from_utf8(body).map_err(|_| no_reply("the body is not UTF-8".to_owned()))?;
+    Ok(Reply { status, headers, body })
+}
+
+fn headers(pairs: &[(&'static str, String)]) -> Result<HeaderMap, TransportError> {
+    let mut map = HeaderMap::new();
+    for (name, text) in pairs {
+        // The value may be a key: the message names the header only.
+        let wrong = || {
+            TransportError::NotSent(format!(
+                "header `{name}` holds a character that headers cannot carry"
+            ))
+        };
+        let mut value = HeaderValue::from_str(text).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        map.append(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?, value);
+    }
+    Ok(map)
+}
+
+/// Host and port of a base URL, after the check that it may be talked to.
+pub(super) fn host_of(url: &str) -> Result<String, String> {
+    let url = Url::parse(url).map_err(|error| format!("a base URL cannot be read: {error}"))?;
+    let host = url.host().ok_or("a base URL has no host")?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_this_computer(&host) => {}
+        scheme => {
+            return Err(format!(
+                "{scheme}://{host}: keys and orders go over https only; plain http is for this \
+                 computer (127.0.0.1, ::1, localhost)"
+            ));
+        }
+    }
+    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or_default()))
+}
+
+fn is_this_computer(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => IpAddr::from(*address).is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// The error and its causes; the URL, which holds signatures, is left out.
+fn without_url(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    crate::wire::words(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_http_stays_on_this_computer() {
+        for fine in [
+            "https://api.binance.com",
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "http://[::1]:1",
+        ] {
+            assert!(host_of(fine).is_ok(), "{fine}");
+        }
+        for bad in
+            ["http://api.binance.com", "http://10.0.0.1", "ws://127.0.0.1", "ftp://x", "x", ""]
+        {
+            assert!(host_of(bad).is_err(), "{bad}");
+        }
+        assert_eq!(host_of("https://api.binance.com/api").unwrap(), "api.binance.com:443");
+    }
+}

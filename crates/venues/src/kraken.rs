@@ -1,0 +1,788 @@
+//! Kraken spot, REST. Its names (`XXBT`, `XBT`) become ours (`BTC`) here and nowhere else.
+
+use crate::api::{
+    Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
+    OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
+};
+use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::venue::{Connection, Venue};
+use crate::wire::{
+    amount, base64_bytes, base64_text, candle, candles_asked_for, decimal, exact, field,
+    hmac_sha512, iso_text, list, maybe, maybe_text, parse_json, price, qty, query, refused, sha256,
+    status_error, step_of_places, text, unknown, with_query,
+};
+use async_trait::async_trait;
+use keel_core::amount::{Price, Qty};
+use keel_core::asset::{Symbol, Ticker};
+use keel_core::candle::Candle;
+use keel_core::market::MarketRules;
+use keel_core::order::{ClientOrderId, Fee, Fill, Side};
+use keel_core::plan::Markets;
+use keel_core::state::Balance;
+use keel_core::time::{Timeframe, Timestamp};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::Mutex as Lock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// The row in the table of venues.
+pub static VENUE: Venue =
+    Venue { facts: &FACTS, connect: |connection| Box::new(Kraken::new(connection)) };
+
+static FACTS: VenueFacts = VenueFacts {
+    id: "kraken",
+    urls: &[("rest", "https://api.kraken.com")],
+    sandbox_urls: &[],
+    validity: Duration::from_millis(DEADLINE_MS.unsigned_abs()),
+    needs_password: false,
+    tells_key_rights: true,
+    candles_per_request: 720,
+    buckets: &[
+        // A counter of 15 that falls by one every three seconds, for the lowest tier of accounts.
+        Bucket { name: "private", units: 15, per: Duration::from_secs(45) },
+        Bucket { name: "trading", units: 60, per: Duration::from_secs(60) },
+        Bucket { name: "public", units: 15, per: Duration::from_secs(15) },
+    ],
+    used: |_| Vec::new(),
+};
+
+/// How long after the signature an order may still be accepted; the venue takes 2 to 60 seconds.
+const DEADLINE_MS: i64 = 10_000;
+const PUBLIC: [Charge; 1] = [Charge { bucket: "public", units: 1 }];
+const PRIVATE: [Charge; 1] = [Charge { bucket: "private", units: 1 }];
+const HISTORY: [Charge; 1] = [Charge { bucket: "private", units: 2 }];
+const ADD_ORDER: [Charge; 1] = [Charge { bucket: "trading", units: 1 }];
+/// Cancelling within five seconds costs eight.
+const CANCEL_ORDER: [Charge; 1] = [Charge { bucket: "trading", units: 8 }];
+/// Entries in a page of a history, fixed by the venue.
+const PAGE: usize = 50;
+/// Pages read before a history is called too long.
+const PAGES_MAX: usize = 20;
+/// Trades that one question by id may name.
+const TRADES_PER_QUERY: usize = 20;
+
+/// Minutes of the bars that the venue has.
+const INTERVALS: [u32; 8] = [1, 5, 15, 30, 60, 240, 1440, 10_080];
+
+/// Names from before the venue dropped its prefixes. The list is closed: newer assets have none, and
+/// taking an `X` or `Z` from them would make `ZETA` another coin.
+const OLD_NAMES: [(&str, &str); 22] = [
+    ("XDAO", "DAO"),
+    ("XETC", "ETC"),
+    ("XETH", "ETH"),
+    ("XICN", "ICN"),
+    ("XLTC", "LTC"),
+    ("XMLN", "MLN"),
+    ("XNMC", "NMC"),
+    ("XREP", "REP"),
+    ("XXBT", "XBT"),
+    ("XXDG", "XDG"),
+    ("XXLM", "XLM"),
+    ("XXMR", "XMR"),
+    ("XXRP", "XRP"),
+    ("XXVN", "XVN"),
+    ("XZEC", "ZEC"),
+    ("ZAUD", "AUD"),
+    ("ZCAD", "CAD"),
+    ("ZEUR", "EUR"),
+    ("ZGBP", "GBP"),
+    ("ZJPY", "JPY"),
+    ("ZKRW", "KRW"),
+    ("ZUSD", "USD"),
+];
+/// The venue's name and everybody else's.
+const ALIASES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
+
+/// Documented refusals by how they begin, the first that fits. What is not here is unknown.
+const REFUSALS: [(&str, Refusal); 26] = [
+    ("EOrder:Rate limit exceeded", Refusal::RateLimited { wait: None }),
+    ("EAPI:Rate limit exceeded", Refusal::RateLimited { wait: None }),
+    ("EAuth:Rate limit exceeded", Refusal::RateLimited { wait: None }),
+    ("EAuth:Too many requests", Refusal::RateLimited { wait: None }),
+    ("EGeneral:Temporary lockout", Refusal::RateLimited { wait: Some(LOCKOUT) }),
+    ("EAPI:Invalid nonce", Refusal::Clock),
+    ("EAPI:Invalid key", Refusal::Auth),
+    ("EAPI:Invalid signature", Refusal::Auth),
+    ("EAuth:Account temporary disabled", Refusal::Auth),
+    ("EAuth:Account unconfirmed", Refusal::Auth),
+    ("EGeneral:Permission denied", Refusal::Auth),
+    ("EOrder:Trading agreement required", Refusal::Auth),
+    ("EAccount:Invalid permissions", Refusal::Market),
+    ("EQuery:Unknown asset pair", Refusal::Market),
+    ("EQuery:Invalid asset pair", Refusal::Market),
+    ("EQuery:Unknown order", Refusal::NotFound),
+    ("EOrder:Unknown order", Refusal::NotFound),
+    ("EOrder:Insufficient", Refusal::Funds),
+    ("EOrder:Order minimum not met", Refusal::Parameters),
+    ("EOrder:Cost minimum not met", Refusal::Parameters),
+    ("EOrder:Tick size check failed", Refusal::Parameters),
+    ("EOrder:Invalid", Refusal::Parameters),
+    ("EGeneral:Invalid arguments", Refusal::Parameters),
+    ("EOrder:Unknown", Refusal::Other),
+    ("EOrder:", Refusal::Other),
+    ("ETrade:", Refusal::Other),
+];
+/// How long the venue shuts a key out that knocked too often; its documentation says "a few minutes".
+const LOCKOUT: Duration = Duration::from_secs(15 * 60);
+
+/// Rights that cannot move funds out of the spot account. Every other, also one that nobody has heard
+/// of, counts as a right to withdraw.
+const HARMLESS_RIGHTS: [&str; 9] = [
+    "query-funds",
+    "add-funds",
+    "query-open-trades",
+    "query-closed-trades",
+    "modify-trades",
+    "close-trades",
+    "query-ledger",
+    "export-data",
+    "create-ws-token",
+];
+
+type Parameters = Vec<(&'static str, String)>;
+
+struct Kraken {
+    connection: Connection,
+    /// The venue wants rising nonces in the order of arrival: one private request at a time.
+    lane: Mutex<()>,
+    last_nonce: AtomicI64,
+    /// Markets by every name the venue uses for them; filled by the table of markets.
+    pairs: Lock<BTreeMap<String, Symbol>>,
+}
+
+impl Kraken {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            lane: Mutex::new(()),
+            last_nonce: AtomicI64::new(0),
+            pairs: Lock::new(BTreeMap::new()),
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        let base = self.connection.urls.get("rest").map_or(FACTS.urls[0].1, String::as_str);
+        format!("{base}{path}")
+    }
+
+    async fn public(&self, method: &str, parameters: Parameters) -> Answer<Value> {
+        let url = with_query(&self.url(&format!("/0/public/{method}")), &query(&parameters));
+        let build = |_now_ms: i64| Request {
+            method: Method::Get,
+            url: url.clone(),
+            headers: Vec::new(),
+            body: None,
+        };
+        let reply = self.connection.transport.send(Kind::PublicRead, &PUBLIC, &build).await?;
+        self.watched(result_of(&reply, Kind::PublicRead))
+    }
+
+    /// A signed question. `parameters` gets the venue's present time.
+    async fn private(
+        &self,
+        kind: Kind,
+        charges: &[Charge],
+        method: &str,
+        parameters: &(dyn Fn(i64) -> Parameters + Send + Sync),
+    ) -> Answer<Value> {
+        let keys = self.connection.keys.as_ref();
+        let keys = keys.ok_or_else(|| ApiError::NotSent("kraken has no API key".to_owned()))?;
+        let secret =
+            base64_bytes(&keys.secret).filter(|secret| !secret.is_empty()).ok_or_else(|| {
+                ApiError::NotSent("the API secret of kraken is not base64".to_owned())
+            })?;
+        let path = format!("/0/private/{method}");
+        let url = self.url(&path);
+        let build = |now_ms: i64| {
+            let nonce = self.next_nonce(now_ms).to_string();
+            let mut fields: Vec<(&str, String)> = vec![("nonce", nonce.clone())];
+            fields.extend(parameters(now_ms));
+            let body = query(&fields);
+            let digest = sha256(format!("{nonce}{body}").as_bytes());
+            let signature = hmac_sha512(&secret, &[path.as_bytes(), &digest].concat());
+            Request {
+                method: Method::Post,
+                url: url.clone(),
+                headers: vec![
+                    ("API-Key", keys.api_key.to_string()),
+                    ("API-Sign", base64_text(&signature)),
+                    ("Content-Type", "application/x-www-form-urlencoded".to_owned()),
+                ],
+                body: Some(body),
+            }
+        };
+        let lane = self.lane.lock().await;
+        let reply = self.connection.transport.send(kind, charges, &build).await;
+        drop(lane);
+        self.watched(result_of(&reply?, kind))
+    }
+
+    /// Microseconds of the venue's clock, and always above the last one: also when the clock was set
+    /// back, and in two questions of the same millisecond. After a restart the venue's clock has moved
+    /// on by more than the questions asked before.
+    fn next_nonce(&self, now_ms: i64) -> i64 {
+        let wanted = now_ms.saturating_mul(1000);
+        let next = |last: i64| wanted.max(last.saturating_add(1));
+        let last = self
+            .last_nonce
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
+        next(last.unwrap_or_else(|last| last))
+    }
+
+    /// Tells the transport to be silent when the venue asked for it.
+    fn watched<T>(&self, answer: Answer<T>) -> Answer<T> {
+        if let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, .. }) = &answer {
+            self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(15)));
+        }
+        answer
+    }
+
+    async fn read(&self, method: &str, charges: &[Charge], fields: Parameters) -> Answer<Value> {
+        self.private(Kind::PrivateRead, charges, method, &|_| fields.clone()).await
+    }
+
+    /// The entries of a history, all pages of it. They come newest first.
+    async fn history(
+        &self,
+        method: &str,
+        key: &str,
+        fields: &Parameters,
+    ) -> Answer<Vec<(String, Value)>> {
+        let mut entries: Vec<(String, Value)> = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let mut fields = fields.clone();
+            if !entries.is_empty() {
+                fields.push(("ofs", entries.len().to_string()));
+            }
+            let result = self.read(method, &HISTORY, fields).await?;
+            let page = object(&result, key)?;
+            entries.extend(page.iter().map(|(id, entry)| (id.clone(), entry.clone())));
+            if page.len() < PAGE {
+                return Ok(entries);
+            }
+        }
+        Err(unknown(format!("{method} has more than {} entries", PAGE * PAGES_MAX)))
+    }
+
+    async fn query_orders(&self, id: &str) -> Answer<Option<Value>> {
+        let fields = vec![("trades", "true".to_owned()), ("txid", id.to_owned())];
+        match self.read("QueryOrders", &PRIVATE, fields).await {
+            Ok(result) => Ok(maybe(&result, id).cloned()),
+            Err(ApiError::Refused { refusal: Refusal::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn by_client_id(
+        &self,
+        symbol: &Symbol,
+        id: &ClientOrderId,
+    ) -> Answer<Option<OrderState>> {
+        // Open before closed: an order that is done between the two questions is found by the second.
+        for (method, key) in [("OpenOrders", "open"), ("ClosedOrders", "closed")] {
+            let fields = vec![("cl_ord_id", self.wire_id(id))];
+            let result = self.read(method, &HISTORY, fields).await?;
+            for (order_id, order) in object(&result, key)? {
+                if maybe_text(order, "cl_ord_id") == Some(self.wire_id(id).as_str()) {
+                    return order_state(order_id, order, symbol).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn symbol_of(&self, pair: &str) -> Option<Symbol> {
+        let pairs = self.pairs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        pairs.get(pair).cloned()
+    }
+
+    fn knows_market_of(&self, order: &Value) -> bool {
+        let pair = order.get("descr").and_then(|description| maybe_text(description, "pair"));
+        pair.is_some_and(|pair| self.symbol_of(pair).is_some())
+    }
+}
+
+#[async_trait]
+impl ExchangeApi for Kraken {
+    fn facts(&self) -> &'static VenueFacts {
+        &FACTS
+    }
+
+    /// The 32 digits are what the venue calls a short UUID.
+    fn wire_id(&self, id: &ClientOrderId) -> String {
+        id.as_str().to_owned()
+    }
+
+    async fn time(&self) -> Answer<Timestamp> {
+        let result = self.public("Time", Vec::new()).await?;
+        moment_of_seconds(&result, "unixtime")
+    }
+
+    async fn markets(&self) -> Answer<Markets> {
+        let result = self.public("AssetPairs", Vec::new()).await?;
+        let listed = result.as_object().ok_or_else(|| unknown("AssetPairs is no object"))?;
+        let mut markets = Markets::new();
+        let mut names = BTreeMap::new();
+        for (id, pair) in listed {
+            let Some(rules) = market_rules(pair) else { continue };
+            for name in pair_names(&rules.symbol).into_iter().chain([id.clone()]) {
+                names.insert(name, rules.symbol.clone());
+            }
+            markets.insert(rules.symbol.clone(), rules);
+        }
+        if markets.is_empty() {
+            return Err(unknown("AssetPairs lists no spot market that can be read"));
+        }
+        *self.pairs.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = names;
+        Ok(markets)
+    }
+
+    async fn candles(
+        &self,
+        symbol: &Symbol,
+        timeframe: Timeframe,
+        since: Option<Timestamp>,
+        limit: usize,
+    ) -> Answer<Vec<Candle>> {
+        let minutes = timeframe.seconds() / 60;
+        if !INTERVALS.contains(&minutes) {
+            return Err(ApiError::NotSent(format!(
+                "kraken has no {timeframe} candles; it has 1m 5m 15m 30m 1h 4h 1d 1w"
+            )));
+        }
+        let mut fields = vec![("pair", pair_name(symbol)), ("interval", minutes.to_string())];
+        if let Some(since) = since {
+            // The venue gives what comes after the bar that `since` names.
+            let before = since.ms().div_euclid(1000) - i64::from(timeframe.seconds());
+            fields.push(("since", before.to_string()));
+        }
+        let result = self.public("OHLC", fields).await?;
+        let rows = only_market(&result, symbol)?;
+        let rows = rows.as_array().ok_or_else(|| unknown("OHLC holds no list of candles"))?;
+        let candles = rows.iter().map(candle_of_row).collect::<Answer<Vec<Candle>>>()?;
+        candles_asked_for(candles, since, limit.min(FACTS.candles_per_request))
+    }
+
+    async fn tickers(&self, symbols: &[Symbol]) -> Answer<Vec<TickerQuote>> {
+        let names: Vec<String> = symbols.iter().map(pair_name).collect();
+        let result = match self.public("Ticker", vec![("pair", names.join(","))]).await {
+            // One market that is gone fails the question for all: ask for every market instead.
+            Err(ApiError::Refused { refusal: Refusal::Market, .. }) if names.len() > 1 => {
+                self.public("Ticker", Vec::new()).await?
+            }
+            Err(ApiError::Refused { refusal: Refusal::Market, .. }) => return Ok(Vec::new()),
+            other => other?,
+        };
+        symbols
+            .iter()
+            .filter_map(|symbol| of_market(&result, symbol).map(|quote| (symbol, quote)))
+            .map(|(symbol, quote)| ticker_quote(symbol, quote))
+            .collect()
+    }
+
+    async fn book(&self, symbol: &Symbol, depth: usize) -> Answer<Book> {
+        let count = depth.clamp(1, 500).to_string();
+        let fields = vec![("pair", pair_name(symbol)), ("count", count)];
+        let result = self.public("Depth", fields).await?;
+        let book = only_market(&result, symbol)?;
+        Ok(Book { bids: levels(book, "bids")?, asks: levels(book, "asks")? })
+    }
+
+    async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
+        let result = self.read("BalanceEx", &PRIVATE, Vec::new()).await?;
+        let listed = result.as_object().ok_or_else(|| unknown("BalanceEx is no object"))?;
+        let mut balances: BTreeMap<Ticker, Balance> = BTreeMap::new();
+        for (name, entry) in listed {
+            // `.F`, `.S`, `.M`, `.B`, `.HOLD` and the like: earning, staked, bonded, on hold.
+            if name.contains('.') {
+                continue;
+            }
+            let ticker = ticker_of(name)
+                .ok_or_else(|| unknown(format!("a balance of `{name}`, which is no asset name")))?;
+            let total = amount(entry, "balance")?;
+            let held = amount(entry, "hold_trade")?.min(total);
+            let sum = balances.entry(ticker).or_default();
+            sum.free += Qty::new(total - held);
+            sum.used += Qty::new(held);
+        }
+        Ok(balances)
+    }
+
+    async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
+        let (volume, flags) = match order.amount {
+            OrderAmount::Base(base) => (base.get(), "fciq"),
+            OrderAmount::Quote(_) if order.side == Side::Sell => {
+                return Err(ApiError::NotSent("kraken sells by base amount only".to_owned()));
+            }
+            OrderAmount::Quote(cost) => (cost, "fciq,viqc"),
+        };
+        let fields = |now_ms: i64| {
+            vec![
+                ("pair", pair_name(&order.symbol)),
+                ("type", order.side.to_string()),
+                ("ordertype", "market".to_owned()),
+                ("volume", crate::wire::plain(volume)),
+                ("cl_ord_id", self.wire_id(&order.id)),
+                ("oflags", flags.to_owned()),
+                ("deadline", iso_text(now_ms + DEADLINE_MS)),
+            ]
+        };
+        let result = self.private(Kind::Write, &ADD_ORDER, "AddOrder", &fields).await?;
+        let ids = list(&result, "txid")?;
+        let [id] = ids else {
+            return Err(unknown(format!("AddOrder names {} orders, expected one", ids.len())));
+        };
+        let id = id.as_str().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| unknown("AddOrder gives no name of the order"))?;
+        Ok(Placed::Accepted { venue_order_id: id.to_owned() })
+    }
+
+    async fn order(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
+        match of {
+            Reference::Client(id) => self.by_client_id(symbol, id).await,
+            Reference::Venue(id) => match self.query_orders(id).await? {
+                Some(order) => order_state(id, &order, symbol).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+
+    async fn open_orders(&self, symbol: Option<&Symbol>) -> Answer<Vec<OrderState>> {
+        let result = self.read("OpenOrders", &PRIVATE, Vec::new()).await?;
+        let open = object(&result, "open")?;
+        if symbol.is_none() && !open.values().all(|order| self.knows_market_of(order)) {
+            self.markets().await?;
+        }
+        let mut orders = Vec::new();
+        for (id, order) in open {
+            let pair = text(field(order, "descr")?, "pair")?;
+            let market = match symbol {
+                Some(wanted) if pair_names(wanted).iter().any(|name| name == pair) => {
+                    wanted.clone()
+                }
+                Some(_) => continue,
+                None => self.symbol_of(pair).ok_or_else(|| {
+                    unknown(format!("order {id} is of `{pair}`, which AssetPairs does not list"))
+                })?,
+            };
+            orders.push(order_state(id, order, &market)?);
+        }
+        Ok(orders)
+    }
+
+    async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
+        let entries =
+            self.history("ClosedOrders", "closed", &vec![("start", just_before(since))]).await?;
+        let names = pair_names(symbol);
+        let mut orders = Vec::new();
+        for (id, order) in &entries {
+            let pair = text(field(order, "descr")?, "pair")?;
+            if names.iter().any(|name| name == pair) {
+                orders.push(order_state(id, order, symbol)?);
+            }
+        }
+        Ok(orders)
+    }
+
+    async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
+        let entries =
+            self.history("TradesHistory", "trades", &vec![("start", just_before(since))]).await?;
+        let mut trades = trades_of(&entries, symbol)?;
+        trades.retain(|trade| trade.fill.at >= since);
+        Ok(trades)
+    }
+
+    async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
+        let Some(order) = self.query_orders(venue_order_id).await? else { return Ok(Vec::new()) };
+        let ids: Vec<&str> = match maybe(&order, "trades") {
+            Some(_) => list(&order, "trades")?.iter().filter_map(Value::as_str).collect(),
+            None => Vec::new(),
+        };
+        if ids.is_empty() && amount(&order, "vol_exec")? > Decimal::ZERO {
+            return Err(unknown(format!(
+                "order {venue_order_id} was executed, but its trades are not listed"
+            )));
+        }
+        let mut entries = Vec::new();
+        for some in ids.chunks(TRADES_PER_QUERY) {
+            let result = self.read("QueryTrades", &HISTORY, vec![("txid", some.join(","))]).await?;
+            for id in some {
+                entries.push(((*id).to_owned(), field(&result, id)?.clone()));
+            }
+        }
+        trades_of(&entries, symbol)
+    }
+
+    async fn cancel(&self, _symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
+        let field = match of {
+            Reference::Venue(id) => ("txid", id.to_owned()),
+            Reference::Client(id) => ("cl_ord_id", self.wire_id(id)),
+        };
+        let fields = |_now_ms: i64| vec![field.clone()];
+        let result = self.private(Kind::Write, &CANCEL_ORDER, "CancelOrder", &fields).await?;
+        match decimal(&result, "count")? {
+            count if count > Decimal::ZERO => Ok(()),
+            _ if result.get("pending").and_then(Value::as_bool) == Some(true) => Ok(()),
+            _ => Err(refused(Refusal::NotFound, "count 0", "no order was cancelled")),
+        }
+    }
+
+    async fn key_rights(&self) -> Answer<KeyRights> {
+        let result = self.read("GetApiKeyInfo", &PRIVATE, Vec::new()).await?;
+        let names = list(&result, "permissions")?
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect::<Option<Vec<String>>>()
+            .ok_or_else(|| unknown("`permissions` holds something that is no text"))?;
+        let has = |right: &str| names.iter().any(|name| name == right);
+        let reads = ["query-funds", "query-open-trades", "query-closed-trades"];
+        let until = maybe(&result, "validUntil").and_then(exact).filter(|until| !until.is_zero());
+        Ok(KeyRights {
+            read: Some(reads.into_iter().all(has)),
+            trade: Some(has("modify-trades")),
+            withdraw: Some(names.iter().any(|name| !HARMLESS_RIGHTS.contains(&name.as_str()))),
+            address_bound: maybe(&result, "ipAllowlist")
+                .and_then(Value::as_array)
+                .map(|addresses| !addresses.is_empty()),
+            expires_at: until.and_then(|until| until.to_i64()).map(Timestamp::from_seconds),
+            names,
+        })
+    }
+}
+
+/// The result in the venue's envelope, or the refusal in it. Warnings (`W...`) are not refusals.
+fn result_of(reply: &Reply, kind: Kind) -> Answer<Value> {
+    if let Some(error) = status_error(reply) {
+        // The venue does not document 429 as a refusal before its engine.
+        return Err(match (kind, error) {
+            (Kind::Write, ApiError::Refused { code, .. }) => unknown(code),
+            (_, error) => error,
+        });
+    }
+    let mut envelope = parse_json(reply)?;
+    let errors = list(&envelope, "error")?;
+    let mut refusals = Vec::new();
+    for error in errors {
+        let code = error.as_str().ok_or_else(|| unknown("an `error` that is no text"))?;
+        if !code.starts_with('W') {
+            refusals.push(refusal_of(code));
+        }
+    }
+    // Of several errors, one that nobody listed decides: nobody knows then.
+    let unlisted = refusals.iter().position(|error| matches!(error, ApiError::Unknown(_)));
+    if !refusals.is_empty() {
+        return Err(refusals.swap_remove(unlisted.unwrap_or(0)));
+    }
+    if !(200..300).contains(&reply.status) {
+        return Err(unknown(format!("HTTP status {} without an error", reply.status)));
+    }
+    field(&envelope, "result")?;
+    Ok(envelope.get_mut("result").map(Value::take).unwrap_or_default())
+}
+
+fn refusal_of(code: &str) -> ApiError {
+    let lower = code.to_ascii_lowercase();
+    let about_id = lower.contains("cl_ord_id") || lower.contains("client order id");
+    if code.starts_with("EOrder:") && (lower.contains("duplicate") || about_id)
+        || code.starts_with("EGeneral:") && about_id
+    {
+        return refused(Refusal::DuplicateId, code, code);
+    }
+    match REFUSALS.iter().find(|(start, _)| code.starts_with(start)) {
+        Some((_, refusal)) => refused(*refusal, code, code),
+        None => unknown(crate::wire::words(code)),
+    }
+}
+
+/// Our name of an asset, from its full or its short name at the venue.
+fn ticker_of(name: &str) -> Option<Ticker> {
+    let short = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, short)| short);
+    let ours = ALIASES.iter().find(|(theirs, _)| *theirs == short).map_or(short, |(_, ours)| ours);
+    ours.parse().ok()
+}
+
+fn short_name(ticker: &Ticker) -> &str {
+    let ours = ticker.as_str();
+    ALIASES.iter().find(|(_, alias)| *alias == ours).map_or(ours, |(theirs, _)| theirs)
+}
+
+fn old_name(short: &str) -> &str {
+    OLD_NAMES.iter().find(|(_, known)| *known == short).map_or(short, |(old, _)| old)
+}
+
+/// The name that requests use and orders carry: `XBTUSDT`.
+fn pair_name(symbol: &Symbol) -> String {
+    format!("{}{}", short_name(&symbol.base), short_name(&symbol.quote))
+}
+
+/// Every name that the venue uses for a market: `XBTUSD`, `XXBTZUSD`, `XBT/USD`.
+fn pair_names(symbol: &Symbol) -> [String; 3] {
+    let (base, quote) = (short_name(&symbol.base), short_name(&symbol.quote));
+    [
+        format!("{base}{quote}"),
+        format!("{}{}", old_name(base), old_name(quote)),
+        format!("{base}/{quote}"),
+    ]
+}
+
+/// The entry of a market, by any of its names.
+fn of_market<'a>(result: &'a Value, symbol: &Symbol) -> Option<&'a Value> {
+    pair_names(symbol).iter().find_map(|name| maybe(result, name))
+}
+
+fn only_market<'a>(result: &'a Value, symbol: &Symbol) -> Answer<&'a Value> {
+    of_market(result, symbol).ok_or_else(|| unknown(format!("the reply is not about {symbol}")))
+}
+
+fn object<'a>(value: &'a Value, key: &str) -> Answer<&'a Map<String, Value>> {
+    let found = field(value, key)?;
+    found.as_object().ok_or_else(|| unknown(format!("`{key}` is no object")))
+}
+
+/// The rules of a market; `None` for what is no spot market or cannot be read, which is then not traded.
+fn market_rules(pair: &Value) -> Option<MarketRules> {
+    let base = ticker_of(maybe_text(pair, "base")?)?;
+    let quote = ticker_of(maybe_text(pair, "quote")?)?;
+    let symbol = Symbol::new(base, quote);
+    let currencies = ["aclass_base", "aclass_quote"]
+        .into_iter()
+        .all(|key| maybe_text(pair, key).is_none_or(|class| class == "currency"));
+    // Dark pools (`XBTUSD.d`) and markets that a request could not name are left out.
+    if !currencies || maybe_text(pair, "altname")? != pair_name(&symbol) {
+        return None;
+    }
+    let places = u32::try_from(pair.get("lot_decimals")?.as_u64()?).ok()?;
+    let lots = maybe(pair, "lot_multiplier").map_or(Some(Decimal::ONE), exact)?;
+    let min_cost = maybe(pair, "costmin").map_or(Some(Decimal::ZERO), exact)?;
+    Some(MarketRules {
+        symbol,
+        amount_step: Qty::new(step_of_places(places)?.checked_mul(lots)?),
+        min_amount: Qty::new(maybe(pair, "ordermin").map_or(Some(Decimal::ZERO), exact)?),
+        max_amount: None,
+        min_cost,
+        active: maybe_text(pair, "status") == Some("online"),
+    })
+}
+
+/// `[seconds, open, high, low, close, vwap, volume, count]`.
+fn candle_of_row(row: &Value) -> Answer<Candle> {
+    let at = |place: usize| {
+        row.get(place).ok_or_else(|| unknown(format!("a candle has no value number {place}")))
+    };
+    let seconds = at(0)?.as_i64().ok_or_else(|| unknown("a candle's time is no whole number"))?;
+    let open_time = Value::from(seconds.saturating_mul(1000));
+    candle(&open_time, [at(1)?, at(2)?, at(3)?, at(4)?, at(6)?])
+}
+
+/// The venue gives no moment for its quotes.
+fn ticker_quote(symbol: &Symbol, quote: &Value) -> Answer<TickerQuote> {
+    let first = |key: &str| -> Option<Price> {
+        let value = maybe(quote, key)?.get(0).and_then(exact)?;
+        (value > Decimal::ZERO).then(|| Price::new(value))
+    };
+    Ok(TickerQuote {
+        symbol: symbol.clone(),
+        last: first("c").ok_or_else(|| unknown(format!("{symbol} has no last price")))?,
+        bid: first("b"),
+        ask: first("a"),
+        as_of: None,
+    })
+}
+
+/// `[[price, volume, seconds]]`.
+fn levels(book: &Value, side: &str) -> Answer<Vec<(Price, Qty)>> {
+    let level = |row: &Value| -> Option<(Price, Qty)> {
+        let (price, volume) = (row.get(0).and_then(exact)?, row.get(1).and_then(exact)?);
+        let sound = price > Decimal::ZERO && volume >= Decimal::ZERO;
+        sound.then(|| (Price::new(price), Qty::new(volume)))
+    };
+    let rows = list(book, side)?.iter().map(level).collect::<Option<Vec<_>>>();
+    rows.ok_or_else(|| unknown(format!("a level of `{side}` cannot be read")))
+}
+
+fn side_of(entry: &Value) -> Answer<Side> {
+    match text(entry, "type")? {
+        "buy" => Ok(Side::Buy),
+        "sell" => Ok(Side::Sell),
+        other => Err(unknown(format!("the side is `{}`", crate::wire::words(other)))),
+    }
+}
+
+fn order_state(id: &str, order: &Value, symbol: &Symbol) -> Answer<OrderState> {
+    let description = field(order, "descr")?;
+    let pair = text(description, "pair")?;
+    if !pair_names(symbol).iter().any(|name| name == pair) {
+        return Err(unknown(format!("order {id} is of `{pair}`, expected {symbol}")));
+    }
+    let by_cost = maybe_text(order, "oflags").is_some_and(|flags| flags.contains("viqc"));
+    let asked = qty(order, "vol")?;
+    let executed = qty(order, "vol_exec")?;
+    let status = match text(order, "status")? {
+        "pending" | "open" => OrderStatus::Open,
+        "closed" if by_cost || executed >= asked => OrderStatus::Filled,
+        "closed" | "canceled" | "expired" => OrderStatus::Ended,
+        other => {
+            return Err(unknown(format!("order {id} is `{}`", crate::wire::words(other))));
+        }
+    };
+    Ok(OrderState {
+        venue_order_id: id.to_owned(),
+        client_id: maybe_text(order, "cl_ord_id").unwrap_or_default().to_owned(),
+        symbol: symbol.clone(),
+        side: side_of(description)?,
+        status,
+        amount: (!by_cost).then_some(asked),
+        executed,
+        executed_cost: Some(amount(order, "cost")?),
+        created_at: Some(moment_of_seconds(order, "opentm")?),
+        fills: Vec::new(),
+    })
+}
+
+/// The trades of a market among these, oldest first.
+fn trades_of(entries: &[(String, Value)], symbol: &Symbol) -> Answer<Vec<OwnTrade>> {
+    let names = pair_names(symbol);
+    let mut trades = Vec::new();
+    for (id, trade) in entries {
+        let pair = text(trade, "pair")?;
+        if names.iter().any(|name| name == pair) {
+            trades.push(own_trade(id, trade, symbol)?);
+        }
+    }
+    trades.sort_by(|a, b| (a.fill.at, &a.fill.trade_id).cmp(&(b.fill.at, &b.fill.trade_id)));
+    Ok(trades)
+}
+
+fn own_trade(id: &str, trade: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
+    Ok(OwnTrade {
+        venue_order_id: text(trade, "ordertxid")?.to_owned(),
+        client_id: maybe_text(trade, "cl_ord_id").map(str::to_owned),
+        symbol: symbol.clone(),
+        side: side_of(trade)?,
+        fill: Fill {
+            trade_id: id.to_owned(),
+            price: price(trade, "price")?,
+            amount: qty(trade, "vol")?,
+            cost: amount(trade, "cost")?,
+            // Orders are sent with `fciq`: the fee is in the quote currency.
+            fee: Fee { asset: symbol.quote.clone(), amount: qty(trade, "fee")? },
+            at: moment_of_seconds(trade, "time")?,
+        },
+    })
+}
+
+/// A moment in seconds with a fraction, cut to the millisecond.
+fn moment_of_seconds(object: &Value, key: &str) -> Answer<Timestamp> {
+    let ms = amount(object, key)?.checked_mul(Decimal::ONE_THOUSAND).and_then(|ms| ms.to_i64());
+    let moment = ms.and_then(|ms| crate::wire::moment_ms(&Value::from(ms)));
+    moment.ok_or_else(|| unknown(format!("`{key}` is no moment in seconds")))
+}
+
+/// The last whole second before a moment: the venue's `start` is exclusive.
+fn just_before(since: Timestamp) -> String {
+    (since.ms() - 1).div_euclid(1000).to_string()
+}
