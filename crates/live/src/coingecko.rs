@@ -1,9 +1,11 @@
 //! Market caps from CoinGecko: one request for all assets, at most one a minute.
 
 use crate::time::milliseconds;
+use keel_core::amount::Price;
 use keel_core::asset::Ticker;
 use keel_core::ports::PortError;
 use keel_core::time::Timestamp;
+use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -49,6 +51,9 @@ pub struct CoinGeckoSettings {
     pub key: Key,
     /// For a whole request.
     pub timeout: Duration,
+    /// Answers are used for so long before the next request; never less than a minute. Five minutes
+    /// are 8,640 requests in a month of 30 days.
+    pub ttl: Duration,
     /// The largest difference between CoinGecko's price and the venue's, as a fraction, at which a
     /// cap is still believed to belong to the asset.
     pub price_deviation_max: f64,
@@ -62,6 +67,7 @@ impl Default for CoinGeckoSettings {
             base_url: PUBLIC_URL.to_owned(),
             key: Key::Nobody,
             timeout: Duration::from_secs(15),
+            ttl: Duration::from_secs(300),
             price_deviation_max: 0.1,
             archive: None,
         }
@@ -74,7 +80,7 @@ pub struct CapQuote {
     /// In USD, above 0.
     pub cap_usd: f64,
     /// In USD, where there is one.
-    pub price_usd: Option<f64>,
+    pub price_usd: Option<Price>,
     /// The moment that CoinGecko gives for it.
     pub as_of: Timestamp,
 }
@@ -95,6 +101,8 @@ pub struct Caps {
 #[derive(Default)]
 struct Memory {
     last_good: Option<(Timestamp, BTreeMap<String, CapQuote>)>,
+    /// The ids of the last good answer's question.
+    asked: BTreeSet<String>,
     /// The last failure, in words, until the next success.
     failure: Option<String>,
     next_at: Option<Timestamp>,
@@ -148,8 +156,9 @@ impl CoinGecko {
         self.settings.price_deviation_max
     }
 
-    /// Caps of these ids. Within a minute of the last request, and while CoinGecko does not answer,
-    /// the last good ones are given, with the time they were made.
+    /// Caps and prices of these ids. Within the time to live, within a minute of the last request,
+    /// and while CoinGecko does not answer, the last good ones are given, with the time they were
+    /// made.
     ///
     /// # Errors
     /// When there is no answer, and none from before.
@@ -166,6 +175,10 @@ impl CoinGecko {
         }
         let may_ask = {
             let mut memory = self.memory();
+            if self.is_fresh(&memory, &ids, now) {
+                drop(memory);
+                return self.last_good(now);
+            }
             let wait = memory.next_at.map_or(0, |next| next.since_ms(now));
             // A clock that was set back must not silence us for longer than a pause can be.
             let waits = wait > 0 && wait <= i64::try_from(*PAUSE.end()).unwrap_or(0) * 1000;
@@ -181,6 +194,7 @@ impl CoinGecko {
             Ok(quotes) => {
                 let mut memory = self.memory();
                 memory.failure = None;
+                memory.asked = ids.iter().map(|id| (*id).to_owned()).collect();
                 memory.last_good = Some((now, quotes.clone()));
                 Ok(Caps { quotes, fetched_at: now, is_new: true, notes: Vec::new() })
             }
@@ -227,6 +241,13 @@ impl CoinGecko {
                 .map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Whether the last answer covers the question and is young enough.
+    fn is_fresh(&self, memory: &Memory, ids: &BTreeSet<&str>, now: Timestamp) -> bool {
+        let ttl_ms = milliseconds(self.settings.ttl);
+        memory.last_good.as_ref().is_some_and(|(at, _)| (0..ttl_ms).contains(&now.since_ms(*at)))
+            && ids.iter().all(|id| memory.asked.contains(*id))
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -321,7 +342,7 @@ fn read(
         if let (Some(cap_usd), Some(as_of)) = (positive("market_cap"), as_of)
             && as_of <= now.plus_ms(AHEAD_MS)
         {
-            let price_usd = positive("current_price");
+            let price_usd = row.get("current_price").and_then(exact_price);
             quotes.insert(id.to_owned(), CapQuote { cap_usd, price_usd, as_of: as_of.min(now) });
         }
     }
@@ -329,6 +350,14 @@ fn read(
         return Err("CoinGecko's answer holds none of the configured ids".to_owned());
     }
     Ok(quotes)
+}
+
+/// A number in JSON, by its digits.
+fn exact_price(value: &Value) -> Option<Price> {
+    let text = value.as_number()?.to_string();
+    let exact =
+        if text.contains(['e', 'E']) { Decimal::from_scientific(&text) } else { text.parse() };
+    exact.ok().map(|value| Price::new(value.normalize())).filter(|price| price.is_positive())
 }
 
 /// `2023-01-02T17:08:13.102Z`, to the second.

@@ -5,13 +5,16 @@ use crate::coingecko::{CapQuote, CoinGecko};
 use crate::history::{History, Source};
 use crate::time::Time;
 use futures_util::StreamExt as _;
+use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
+use keel_core::limits::Depth;
 use keel_core::plan::Markets;
 use keel_core::policy::{AssetPolicy, Policy};
 use keel_core::ports::{CapPoint, MarketData, PortError, PricePoint};
 use keel_core::time::{Timeframe, Timestamp};
-use keel_venues::api::{ExchangeApi, TickerQuote};
+use keel_venues::api::{Book, ExchangeApi, TickerQuote};
+use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -27,6 +30,10 @@ const OFFSET_MS: i64 = 60_000;
 const AHEAD_MS: i64 = 60_000;
 /// Questions under way at one time.
 const CONCURRENT: usize = 8;
+/// Levels of a book that are asked for, and how many when these do not hold the order.
+const LEVELS: [usize; 2] = [50, 500];
+/// Dollars, and coins that stand for one, in the order in which they are believed.
+const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
 
 /// What was last read of a venue.
 #[derive(Default)]
@@ -80,6 +87,8 @@ pub struct LiveMarket {
     caps: Option<CoinGecko>,
     seen: Mutex<BTreeMap<VenueId, Seen>>,
     notes: Mutex<Vec<String>>,
+    /// When caps were fetched that nobody asked for as caps yet.
+    unarchived: Mutex<Option<Timestamp>>,
 }
 
 impl std::fmt::Debug for LiveMarket {
@@ -105,7 +114,15 @@ impl LiveMarket {
         caps: Option<CoinGecko>,
     ) -> Self {
         let seen = venues.keys().map(|venue| (venue.clone(), Seen::default())).collect();
-        Self { venues, time, stablecoin, caps, seen: Mutex::new(seen), notes: Mutex::default() }
+        Self {
+            venues,
+            time,
+            stablecoin,
+            caps,
+            seen: Mutex::new(seen),
+            notes: Mutex::default(),
+            unarchived: Mutex::default(),
+        }
     }
 
     /// What the operator should know since the last call.
@@ -206,7 +223,7 @@ impl LiveMarket {
             let limit = client.price_deviation_max();
             match (here, quote.price_usd) {
                 (Some(here), Some(there)) => {
-                    let here = here.price.to_f64();
+                    let (here, there) = (here.price.to_f64(), there.to_f64());
                     let agrees = (there / here - 1.0).abs() <= limit;
                     if !agrees {
                         self.note(format!(
@@ -329,14 +346,13 @@ impl MarketData for LiveMarket {
             .caps
             .as_ref()
             .ok_or_else(|| PortError("no source of caps is set up".to_owned()))?;
-        let ids: Vec<String> =
-            assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect();
-        let answer = client.caps(&ids, self.time.now()).await?;
+        let answer = client.caps(&ids(assets), self.time.now()).await?;
         for note in answer.notes {
             self.note(note);
         }
         let believed = self.without_collisions(client, assets, &answer.quotes);
-        if answer.is_new
+        let is_unarchived = lock(&self.unarchived).take() == Some(answer.fetched_at);
+        if (answer.is_new || is_unarchived)
             && let Err(PortError(cause)) = client.archive(answer.fetched_at, &believed)
         {
             self.note(cause);
@@ -348,4 +364,83 @@ impl MarketData for LiveMarket {
             })
             .collect())
     }
+
+    async fn reference_prices(
+        &self,
+        assets: &[AssetPolicy],
+    ) -> Result<BTreeMap<Ticker, PricePoint>, PortError> {
+        let Some(client) = &self.caps else { return Ok(BTreeMap::new()) };
+        let ids = ids(assets);
+        let answer = client.caps(&ids, self.time.now()).await?;
+        if answer.is_new {
+            *lock(&self.unarchived) = Some(answer.fetched_at);
+        }
+        Ok(assets
+            .iter()
+            .filter_map(|asset| {
+                let quote = answer.quotes.get(asset.coingecko_id.as_ref()?)?;
+                let point = PricePoint { price: quote.price_usd?, as_of: quote.as_of };
+                Some((asset.ticker.clone(), point))
+            })
+            .collect())
+    }
+
+    async fn peg(&self, stablecoin: &Ticker) -> Result<Option<PricePoint>, PortError> {
+        let mut failure = None;
+        for (dollar, venue) in
+            DOLLARS.iter().flat_map(|dollar| self.venues.keys().map(move |venue| (dollar, venue)))
+        {
+            let Ok(dollar) = dollar.parse::<Ticker>() else { continue };
+            let direct = Symbol::new(stablecoin.clone(), dollar.clone());
+            let inverse = Symbol::new(dollar, stablecoin.clone());
+            let markets = match self.markets(venue).await {
+                Ok(markets) => markets,
+                Err(error) => {
+                    failure = Some(error);
+                    continue;
+                }
+            };
+            let listed = |symbol: &&Symbol| markets.get(*symbol).is_some_and(|rules| rules.active);
+            let Some(symbol) = [&direct, &inverse].into_iter().find(listed) else { continue };
+            match self.prices(venue, std::slice::from_ref(symbol)).await {
+                Err(error) => failure = Some(error),
+                Ok(points) => {
+                    let Some(point) = points.into_iter().flatten().next() else { continue };
+                    let price = if *symbol == direct {
+                        Some(point.price.get())
+                    } else {
+                        Decimal::ONE.checked_div(point.price.get())
+                    };
+                    if let Some(price) = price.map(Price::new) {
+                        return Ok(Some(PricePoint { price, ..point }));
+                    }
+                }
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+
+    async fn depth(
+        &self,
+        venue: &VenueId,
+        symbol: &Symbol,
+        amount: Qty,
+    ) -> Result<Depth, PortError> {
+        let api = self.api(venue)?;
+        let mut book = Book::default();
+        for levels in LEVELS {
+            book = api.book(symbol, levels).await.map_err(|error| PortError(error.to_string()))?;
+            let holds = |side: &[(Price, Qty)]| {
+                side.iter().map(|(_, available)| *available).sum::<Qty>() >= amount
+            };
+            if holds(&book.bids) && holds(&book.asks) {
+                break;
+            }
+        }
+        Ok(Depth::Book { bids: book.bids, asks: book.asks })
+    }
+}
+
+fn ids(assets: &[AssetPolicy]) -> Vec<String> {
+    assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect()
 }

@@ -3,14 +3,17 @@
 
 mod double;
 
-use double::{Double, START, VirtualTime, price, symbol, ticker, venue};
+use double::{Double, START, VirtualTime, intent, price, qty, symbol, ticker, venue};
 use keel_core::amount::Price;
 use keel_core::candle::Candle;
-use keel_core::ports::{Clock, MarketData};
+use keel_core::order::Side;
+use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::time::{Timeframe, Timestamp};
 use keel_live::Venues;
 use keel_live::market::{LiveMarket, Want};
-use keel_venues::api::TickerQuote;
+use keel_sim::models::CostModels;
+use keel_sim::paper::{PaperAccount, PaperBroker};
+use keel_venues::api::{Book, TickerQuote};
 use pollster::block_on;
 use std::sync::Arc;
 
@@ -230,4 +233,43 @@ fn the_market_table_is_read_every_hour_and_a_halved_one_is_refused() {
     assert_eq!(markets().unwrap().len(), 2, "it outlives a short outage");
     desk.time.advance_ms(6 * HOUR);
     markets().unwrap_err();
+}
+
+#[test]
+fn the_stablecoins_own_market_tells_its_price_in_dollars() {
+    for (market, last, peg) in [("USDT/USD", "0.65", "0.65"), ("USDC/USDT", "1.25", "0.8")] {
+        let desk = Desk::new(1);
+        {
+            let mut inner = desk.venue.inner();
+            let rules = keel_core::market::MarketRules::unlimited(symbol(market));
+            inner.markets.insert(symbol(market), rules);
+            inner.prices.insert(symbol(market), price(last));
+        }
+        let found = block_on(desk.market.peg(&ticker("USDT"))).unwrap().unwrap();
+        assert_eq!(found.price, price(peg));
+    }
+    let desk = Desk::new(1);
+    assert_eq!(block_on(desk.market.peg(&ticker("USDT"))), Ok(None));
+}
+
+#[test]
+fn f106_a_paper_account_on_a_live_market_fills_from_its_book_and_never_writes() {
+    let desk = Desk::new(30);
+    let mut account = PaperAccount::default();
+    account.deposit(&venue("double"), &ticker("USDT"), qty("1000"));
+    let models = CostModels::default();
+    let mut paper = PaperBroker::new(&desk.market, ticker("USDT"), models, account);
+    desk.venue.inner().book = Book {
+        bids: vec![(price("99"), qty("5"))],
+        asks: vec![(price("101"), qty("1")), (price("103"), qty("5"))],
+    };
+    let order = intent(0, "BTC/USDT", Side::Buy, "2", desk.time.now());
+    let outcome = block_on(paper.place(&order));
+    assert_eq!(outcome.fills()[0].price, price("102"), "{outcome:?}");
+    let order = intent(1, "BTC/USDT", Side::Sell, "1.5", desk.time.now());
+    let outcome = block_on(paper.place(&order));
+    assert_eq!(outcome.fills()[0].price, price("99"), "{outcome:?}");
+    block_on(paper.look_up(&order));
+    block_on(paper.balances(&venue("double"))).unwrap();
+    assert_eq!(desk.venue.inner().writes, 0);
 }

@@ -3,8 +3,9 @@
 use crate::models::CostModels;
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
+use keel_core::limits::Depth;
 use keel_core::market::MarketRules;
-use keel_core::order::{Fee, Fill, Intent, Outcome, Side};
+use keel_core::order::{Fee, Fill, Intent, Outcome, PlannedOrder, Side};
 use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::state::Balance;
 use keel_core::time::Timeframe;
@@ -81,6 +82,39 @@ impl<'m, M: MarketData> PaperBroker<'m, M> {
         keel_core::amount::decimal_from_recorded(*window.volume().last()?)
     }
 
+    /// How much is filled, and at which price, by the cost models.
+    async fn by_models(&self, order: &PlannedOrder, price: Price, step: Qty) -> (Qty, Decimal) {
+        let volume = self.hourly_volume(&order.venue, &order.symbol.base).await;
+        let wanted = order.amount.get();
+        let filled = Qty::new(self.models.fillable(wanted, volume)).floor_to(step);
+        let share = volume.and_then(|volume| filled.get().checked_div(volume));
+        let offset = self.models.price_offset(share);
+        let factor = match order.side {
+            Side::Buy => Decimal::ONE + offset,
+            Side::Sell => Decimal::ONE - offset,
+        };
+        (filled, price.get() * factor)
+    }
+
+    /// The same from the venue's own order book, where there is one: spread and impact are in it.
+    async fn from_book(&self, order: &PlannedOrder) -> Result<Option<(Qty, Decimal)>, String> {
+        let depth = self
+            .market
+            .depth(&order.venue, &order.symbol, order.amount)
+            .await
+            .map_err(|PortError(cause)| cause)?;
+        let Depth::Book { bids, asks } = depth else { return Ok(None) };
+        let side = if order.side == Side::Buy { asks } else { bids };
+        let (mut filled, mut cost) = (Decimal::ZERO, Decimal::ZERO);
+        for (price, available) in side {
+            let taken = (order.amount.get() - filled).min(available.get());
+            filled += taken;
+            cost += taken.checked_mul(price.get()).ok_or("the book is beyond the decimal range")?;
+        }
+        let average = cost.checked_div(filled).ok_or("the order book is empty")?;
+        Ok(Some((Qty::new(filled), average)))
+    }
+
     async fn fill(&mut self, intent: &Intent) -> Result<(Decimal, Fill), String> {
         let order = &intent.order;
         let (venue, symbol) = (&order.venue, &order.symbol);
@@ -98,16 +132,12 @@ impl<'m, M: MarketData> PaperBroker<'m, M> {
             .copied()
             .flatten()
             .ok_or_else(|| format!("{symbol} has no price"))?;
-        let volume = self.hourly_volume(venue, &symbol.base).await;
         let wanted = order.amount.get();
-        let filled = Qty::new(self.models.fillable(wanted, volume)).floor_to(rules.amount_step);
-        let share = volume.and_then(|volume| filled.get().checked_div(volume));
-        let offset = self.models.price_offset(share);
-        let factor = match order.side {
-            Side::Buy => Decimal::ONE + offset,
-            Side::Sell => Decimal::ONE - offset,
+        let (filled, price) = match self.from_book(order).await? {
+            Some((filled, price)) => (filled.floor_to(rules.amount_step), price),
+            None => self.by_models(order, point.price, rules.amount_step).await,
         };
-        let price = (point.price.get() * factor)
+        let price = price
             .round_sf(PRICE_DIGITS)
             .filter(|price| *price > Decimal::ZERO)
             .ok_or_else(|| "the price is beyond the decimal range".to_owned())?;

@@ -101,11 +101,10 @@ def spot_markets(x):
 
 
 def rules(rows):
-    """The limit of a market order in base units; OKX names no smallest cost."""
+    """OKX names no smallest cost, and its limit of a market order is in USDT, not in base units."""
     made = forge.markets(rows)
-    raw = {row["symbol"]: row["info"] for row in rows}
     for row in made:
-        row["max_amount"] = plain(raw[row["symbol"]]["maxMktSz"])
+        row["max_amount"] = None
         row["min_cost"] = "0"
     return made
 

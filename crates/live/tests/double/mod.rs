@@ -142,6 +142,7 @@ pub struct Inner {
     pub quotes: Option<Vec<TickerQuote>>,
     pub markets: Markets,
     pub clock_ahead_ms: i64,
+    pub book: Book,
     next_id: u64,
 }
 
@@ -231,6 +232,7 @@ impl Double {
                 quotes: None,
                 markets,
                 clock_ahead_ms: 0,
+                book: Book::default(),
                 next_id: 1,
             }),
         })
@@ -496,8 +498,7 @@ impl ExchangeApi for Double {
     }
 
     async fn book(&self, _symbol: &Symbol, _depth: usize) -> Answer<Book> {
-        drop(self.read()?);
-        Ok(Book::default())
+        Ok(self.read()?.book.clone())
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {

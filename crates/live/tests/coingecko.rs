@@ -1,0 +1,300 @@
+//! Market caps over HTTP on loopback: what counts as an answer, and how often is asked.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use double::{Double, START, VirtualTime, price, symbol, ticker, venue};
+use keel_core::policy::AssetPolicy;
+use keel_core::ports::{Clock, MarketData};
+use keel_core::strategy::STRATEGIES;
+use keel_core::time::{Timeframe, Timestamp};
+use keel_live::Venues;
+use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key};
+use keel_live::market::LiveMarket;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use zeroize::Zeroizing;
+
+/// Answers requests with the replies it was given, one each, and keeps what it was asked.
+#[derive(Clone, Default)]
+struct Host {
+    replies: Arc<Mutex<VecDeque<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Host {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let host = self.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut head = Vec::new();
+                let mut buffer = [0; 4096];
+                while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut buffer).await {
+                        Ok(0) | Err(_) => break,
+                        Ok(count) => head.extend_from_slice(&buffer[..count]),
+                    }
+                }
+                host.requests.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+                let reply = host.replies.lock().unwrap().pop_front().unwrap_or_default();
+                let _ = stream.write_all(reply.as_bytes()).await;
+            }
+        });
+        format!("http://{address}/api/v3")
+    }
+
+    fn reply(&self, status: &str, headers: &str, body: &str) {
+        self.replies.lock().unwrap().push_back(format!(
+            "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
+            body.len()
+        ));
+    }
+
+    fn asked(&self) -> usize {
+        self.requests.lock().unwrap().len()
+    }
+}
+
+const BITCOIN: &str = r#"[{"id":"bitcoin","symbol":"btc","current_price":100.5,"market_cap":2.0e12,
+    "last_updated":"2023-11-14T22:13:00.123Z"}]"#;
+
+async fn client(host: &Host, settings: CoinGeckoSettings) -> CoinGecko {
+    CoinGecko::new(CoinGeckoSettings { base_url: host.start().await, ..settings }).unwrap()
+}
+
+fn ids(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn minutes(count: i64) -> Timestamp {
+    START.plus_ms(count * 60_000)
+}
+
+fn run(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+fn bitcoin(id: &str) -> AssetPolicy {
+    let strategy = &STRATEGIES[0];
+    AssetPolicy {
+        ticker: ticker("BTC"),
+        level: 1,
+        venue: venue("double"),
+        coingecko_id: Some(id.to_owned()),
+        position_interval: Timeframe::H1,
+        trend_interval: Timeframe::H4,
+        strategy,
+        position_params: strategy.defaults(),
+        trend_params: strategy.defaults(),
+    }
+}
+
+#[test]
+fn all_ids_go_in_one_request_with_the_key_in_its_header() {
+    run(async {
+        for (key, header) in [
+            (Key::Demo(Zeroizing::new("k1".to_owned())), "x-cg-demo-api-key: k1"),
+            (Key::Pro(Zeroizing::new("k2".to_owned())), "x-cg-pro-api-key: k2"),
+        ] {
+            let host = Host::default();
+            host.reply("200 OK", "", BITCOIN);
+            let client = client(&host, CoinGeckoSettings { key, ..Default::default() }).await;
+            let caps = client.caps(&ids(&["ethereum", "bitcoin", "bitcoin"]), START).await.unwrap();
+            let quote = &caps.quotes["bitcoin"];
+            assert_eq!((quote.cap_usd, quote.price_usd), (2.0e12, Some(price("100.5"))));
+            assert_eq!(quote.as_of.to_string(), "2023-11-14T22:13:00Z");
+            let request = host.requests.lock().unwrap()[0].clone();
+            assert!(
+                request.starts_with(
+                    "GET /api/v3/coins/markets?vs_currency=usd&ids=bitcoin%2Cethereum&per_page=250"
+                ),
+                "{request}"
+            );
+            assert!(request.contains(header), "{request}");
+        }
+    });
+}
+
+#[test]
+fn f065_what_is_no_list_of_our_coins_is_no_answer_and_the_last_good_one_is_kept_with_its_age() {
+    let bodies = [
+        ("200 OK", "<!DOCTYPE html><html>Just a moment...</html>"),
+        ("200 OK", ""),
+        ("200 OK", "[]"),
+        ("200 OK", "{\"error\":\"x\"}"),
+        ("200 OK", &BITCOIN[..60]),
+        ("200 OK", r#"[{"id":"dogecoin","market_cap":1,"last_updated":"2023-11-14T22:13:00Z"}]"#),
+        ("403 Forbidden", "error code: 1020"),
+        ("500 Internal Server Error", BITCOIN),
+        ("503 Service Unavailable", ""),
+        ("307 Temporary Redirect", ""),
+    ];
+    run(async {
+        for (status, body) in bodies {
+            let host = Host::default();
+            host.reply(status, "", body);
+            let none = client(&host, CoinGeckoSettings::default()).await;
+            let refused = none.caps(&ids(&["bitcoin"]), START).await.unwrap_err();
+            assert!(refused.0.starts_with("CoinGecko"), "{refused}");
+            assert!(!refused.0.contains("127.0.0.1"), "{refused}");
+
+            let host = Host::default();
+            host.reply("200 OK", "", BITCOIN);
+            host.reply(status, "", body);
+            let client = client(&host, CoinGeckoSettings::default()).await;
+            let good = client.caps(&ids(&["bitcoin"]), START).await.unwrap();
+            let kept = client.caps(&ids(&["bitcoin"]), minutes(10)).await.unwrap();
+            assert_eq!(kept.quotes, good.quotes, "{status}: {body}");
+            assert_eq!(kept.notes.len(), 1, "{kept:?}");
+            assert!(kept.notes[0].starts_with("market caps are 10 minutes old: "), "{kept:?}");
+        }
+    });
+}
+
+#[test]
+fn f065_after_too_many_requests_nobody_asks_before_the_pause_is_over() {
+    run(async {
+        for (header, pause_minutes) in [
+            ("retry-after: 600\r\n", 10),
+            ("retry-after: 5\r\n", 1),
+            ("retry-after: -1\r\n", 1),
+            ("retry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n", 1),
+            ("retry-after: 99999999999\r\n", 24 * 60),
+            ("", 1),
+        ] {
+            let host = Host::default();
+            host.reply("429 Too Many Requests", header, "");
+            host.reply("200 OK", "", BITCOIN);
+            let client = client(&host, CoinGeckoSettings::default()).await;
+            let bitcoin = ids(&["bitcoin"]);
+            client.caps(&bitcoin, START).await.unwrap_err();
+            client.caps(&bitcoin, minutes(pause_minutes).plus_ms(-1)).await.unwrap_err();
+            assert_eq!(host.asked(), 1, "{header}");
+            client.caps(&bitcoin, minutes(pause_minutes)).await.unwrap();
+            assert_eq!(host.asked(), 2, "{header}");
+        }
+    });
+}
+
+#[test]
+fn there_is_at_most_one_request_a_minute_and_none_while_the_answer_is_young() {
+    run(async {
+        let host = Host::default();
+        for _ in 0..3 {
+            host.reply("200 OK", "", BITCOIN);
+        }
+        let client = client(&host, CoinGeckoSettings::default()).await;
+        for second in 0..=300 {
+            client.caps(&ids(&["bitcoin"]), START.plus_ms(second * 1000)).await.unwrap();
+        }
+        assert_eq!(host.asked(), 2, "the second one after five minutes");
+        let soon = minutes(5).plus_ms(1000);
+        let with_new = ids(&["bitcoin", "ethereum"]);
+        assert!(!client.caps(&with_new, soon).await.unwrap().is_new);
+        assert!(client.caps(&with_new, minutes(6)).await.unwrap().is_new, "a new id is asked for");
+    });
+}
+
+#[test]
+fn a_host_that_never_answers_is_given_up() {
+    run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = CoinGeckoSettings {
+            base_url: format!("http://{}", listener.local_addr().unwrap()),
+            timeout: Duration::from_millis(200),
+            ..Default::default()
+        };
+        let client = CoinGecko::new(settings).unwrap();
+        client.caps(&ids(&["bitcoin"]), START).await.unwrap_err();
+    });
+}
+
+#[test]
+fn numbers_that_are_no_caps_are_left_out() {
+    let row = |id: &str, cap: &str, updated: &str| {
+        format!(r#"{{"id":"{id}","current_price":1,"market_cap":{cap},"last_updated":{updated}}}"#)
+    };
+    let now = r#""2023-11-14T22:13:00.000Z""#;
+    let rows = [
+        row("good", "5", now),
+        row("null", "null", now),
+        row("zero", "0", now),
+        row("negative", "-1", now),
+        row("huge", "1e999", now),
+        row("text", "\"7\"", now),
+        row("undated", "5", "null"),
+        row("tomorrow", "5", r#""2023-11-15T22:13:00.000Z""#),
+    ];
+    run(async move {
+        let host = Host::default();
+        host.reply("200 OK", "", &format!("[{}]", rows.join(",")));
+        let client = client(&host, CoinGeckoSettings::default()).await;
+        let all = ["good", "null", "zero", "negative", "huge", "text", "undated", "tomorrow"];
+        let caps = client.caps(&ids(&all), START).await.unwrap();
+        assert_eq!(caps.quotes.keys().collect::<Vec<_>>(), ["good"]);
+    });
+}
+
+#[test]
+fn f058_a_cap_whose_price_is_not_the_venues_is_refused_and_the_others_are_archived() {
+    run(async {
+        for (told, accepted) in
+            [("100.5", true), ("109", true), ("112", false), ("0.1", false), ("null", false)]
+        {
+            let directory = tempfile::tempdir().unwrap();
+            let host = Host::default();
+            host.reply("200 OK", "", &BITCOIN.replace("100.5", told));
+            let settings = CoinGeckoSettings {
+                archive: Some(directory.path().to_owned()),
+                ..Default::default()
+            };
+            let client = client(&host, settings).await;
+            let time = VirtualTime::new();
+            let double = Double::new(&time);
+            let mut venues = Venues::new();
+            venues.insert(venue("double"), Arc::clone(&double) as _);
+            let market =
+                LiveMarket::new(venues, Arc::clone(&time) as _, ticker("USDT"), Some(client));
+            market.prices(&venue("double"), &[symbol("BTC/USDT")]).await.unwrap();
+            let caps = market.caps(&[bitcoin("bitcoin")]).await.unwrap();
+            assert_eq!(caps.contains_key(&ticker("BTC")), accepted, "{told}");
+            let notes = market.take_notes();
+            assert_eq!(
+                notes.iter().any(|note| note.contains("is refused")),
+                !accepted,
+                "{notes:?}"
+            );
+            let again = market.caps(&[bitcoin("bitcoin")]).await.unwrap();
+            assert_eq!(again.len(), caps.len());
+            let archive = std::fs::read_to_string(directory.path().join("BTC.csv"));
+            if accepted {
+                let archive = archive.unwrap();
+                let rows: Vec<&str> = archive.lines().collect();
+                assert_eq!(rows.len(), 2, "{archive}");
+                assert_eq!(rows[0], "date,cap_usd,price_usd,as_of,id");
+                assert!(rows[1].starts_with(&format!("{},2000000000000,{told},", time.now())));
+            } else {
+                assert!(archive.is_err());
+            }
+        }
+    });
+}
+
+#[test]
+fn coingecko_is_the_second_source_of_prices() {
+    run(async {
+        let host = Host::default();
+        host.reply("200 OK", "", BITCOIN);
+        let client = client(&host, CoinGeckoSettings::default()).await;
+        let time = VirtualTime::new();
+        let market =
+            LiveMarket::new(Venues::new(), Arc::clone(&time) as _, ticker("USDT"), Some(client));
+        let points = market.reference_prices(&[bitcoin("bitcoin")]).await.unwrap();
+        assert_eq!(points[&ticker("BTC")].price, price("100.5"));
+        assert!(points[&ticker("BTC")].as_of <= time.now());
+    });
+}
