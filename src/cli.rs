@@ -1,6 +1,8 @@
 //! The command line: what was typed, and which command it means.
 
-use crate::commands::{backtest, check, config, data, demo, plan, status, trade, trades, why};
+use crate::commands::{
+    backtest, check, config, data, demo, doctor, plan, status, trade, trades, why,
+};
 use crate::exit::{Code, Failure};
 use crate::output;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -31,7 +33,7 @@ Exit codes: 0 done, 1 failed, 2 wrong input or configuration, 3 unusable market 
 enum Command {
     /// Run the whole program for 90 days on a generated market.
     Demo(demo::Args),
-    /// Run rebalancing cycles; over recorded candles with --replay.
+    /// Trade: on paper, live with --live, over recorded candles with --replay.
     #[command(alias = "run")]
     Trade(trade::Args),
     /// Run the portfolio over recorded candles and judge it beside benchmarks; writes no journal
@@ -47,6 +49,8 @@ enum Command {
     Trades(trades::Args),
     /// Check configuration, strategies, data and journal.
     Check(check::Args),
+    /// Ask exchanges and services whether a run can trade.
+    Doctor(doctor::Args),
     /// List, verify, import and resample candle files.
     #[command(subcommand)]
     Data(data::Command),
@@ -89,6 +93,33 @@ impl ConfigArg {
 /// # Errors
 /// Every problem of the configuration, its strategy files or `.env`.
 pub fn load_config(path: &Path) -> Result<Config, Failure> {
+    let env = environment()?;
+    Ok(keel_config::load(path, &env)?)
+}
+
+/// Reads a configuration again while the program runs.
+///
+/// # Errors
+/// Every problem of the configuration and its strategy files; a `.env` that is wrong now counts as
+/// empty.
+pub fn reload_config(path: &Path) -> Result<Config, keel_config::ConfigErrors> {
+    match environment() {
+        Ok(env) => keel_config::load(path, &env),
+        Err(_) => keel_config::load(path, &|name: &str| std::env::var(name).ok()),
+    }
+}
+
+/// Looks up the credentials that a configuration names.
+///
+/// # Errors
+/// Every one that cannot be looked up, when the configuration is live.
+pub fn resolve_credentials(config: &Config) -> Result<keel_config::Credentials, Failure> {
+    let env = environment()?;
+    Ok(keel_config::resolve_secrets(config, &env)?)
+}
+
+/// The process environment, and `.env` in the working directory for what that lacks.
+fn environment() -> Result<impl Fn(&str) -> Option<String>, Failure> {
     let dotenv = match std::fs::read_to_string(".env") {
         Ok(text) => keel_config::parse_dotenv(&text)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Default::default(),
@@ -99,8 +130,7 @@ pub fn load_config(path: &Path) -> Result<Config, Failure> {
             ));
         }
     };
-    let env = |name: &str| std::env::var(name).ok().or_else(|| dotenv.get(name).cloned());
-    Ok(keel_config::load(path, &env)?)
+    Ok(move |name: &str| std::env::var(name).ok().or_else(|| dotenv.get(name).cloned()))
 }
 
 /// Runs the command that was typed.
@@ -116,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
         Command::Check(args) => check::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Data(command) => data::run(command),
         Command::Config(command) => config::run(command),
         Command::Completions { shell } => {

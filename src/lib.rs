@@ -6,6 +6,7 @@ pub mod commands;
 pub mod daemon;
 pub mod exit;
 pub mod journal;
+pub mod live;
 pub mod logging;
 pub mod output;
 pub mod replay;

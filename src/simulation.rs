@@ -172,7 +172,7 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
     Ok(if stop.get() { Ended::Interrupted } else { Ended::Complete })
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -197,7 +197,7 @@ fn refuse_foreign_status(config: &Config) -> Result<(), Failure> {
 
 /// Makes every directory that will be written to, before the first cycle, so that a wrong path or a
 /// missing permission shows at once.
-fn prepare_directories(config: &Config) -> Result<(), Failure> {
+pub(crate) fn prepare_directories(config: &Config) -> Result<(), Failure> {
     let paths = &config.paths;
     let parents = [Some(&paths.status_file), paths.portfolio_export.as_ref()];
     let mut directories: Vec<&Path> =
@@ -284,7 +284,7 @@ impl Interrupt {
     }
 }
 
-async fn wait_for_stop() {
+pub(crate) async fn wait_for_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).ok();
     let terminated = async {

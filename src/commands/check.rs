@@ -2,14 +2,12 @@
 
 mod data;
 
+use super::findings::{Finding, Report, Severity, print, print_json};
 use crate::cli::ConfigArg;
 use crate::commands::data::count;
 use crate::exit::{Code, Failure};
 use crate::journal::Reader;
-use crate::output;
-use keel_config::{Config, Problem};
-use serde::Serialize;
-use serde_json::json;
+use keel_config::Config;
 use std::path::{Path, PathBuf};
 
 /// Checks the configuration, the strategy files, the paths and the journal; with --data also the
@@ -30,66 +28,6 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Severity {
-    /// As it should be.
-    Ok,
-    /// Worth knowing.
-    Note,
-    /// Must be mended.
-    Problem,
-}
-
-/// One line of the report.
-#[derive(Debug, Serialize)]
-struct Finding {
-    /// What was looked at: `configuration`, `candles`.
-    area: &'static str,
-    severity: Severity,
-    /// The asset, venue or file it is about; empty when it is about the whole area.
-    subject: String,
-    text: String,
-    /// Where in a file of the configuration it is, and what to write there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<Problem>,
-}
-
-/// Findings in the order in which they were made.
-#[derive(Debug, Default)]
-struct Report {
-    area: &'static str,
-    findings: Vec<Finding>,
-}
-
-impl Report {
-    const fn begin(&mut self, area: &'static str) {
-        self.area = area;
-    }
-
-    fn add(&mut self, severity: Severity, subject: impl ToString, text: impl Into<String>) {
-        let (area, subject) = (self.area, subject.to_string());
-        self.findings.push(Finding { area, severity, subject, text: text.into(), problem: None });
-    }
-
-    fn ok(&mut self, subject: impl ToString, text: impl Into<String>) {
-        self.add(Severity::Ok, subject, text);
-    }
-
-    fn note(&mut self, subject: impl ToString, text: impl Into<String>) {
-        self.add(Severity::Note, subject, text);
-    }
-
-    fn problem(&mut self, subject: impl ToString, text: impl Into<String>) {
-        self.add(Severity::Problem, subject, text);
-    }
-
-    fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity).count()
-    }
 }
 
 /// Runs the command.
@@ -147,7 +85,7 @@ pub(super) fn load(config: &ConfigArg, json: bool) -> Result<Config, Failure> {
     })
 }
 
-fn configuration(config: &Config, report: &mut Report) {
+pub(super) fn configuration(config: &Config, report: &mut Report) {
     let policy = &config.policy;
     let venues: Vec<String> = policy.venues().iter().map(ToString::to_string).collect();
     let mode = if config.bot.dry_run { "paper trading" } else { "live trading (dry_run is false)" };
@@ -171,7 +109,7 @@ fn configuration(config: &Config, report: &mut Report) {
     }
 }
 
-fn strategies(config: &Config, report: &mut Report) {
+pub(super) fn strategies(config: &Config, report: &mut Report) {
     report.begin("strategies");
     let (missing, there): (Vec<_>, Vec<_>) =
         config.strategy_files.iter().partition(|file| file.is_missing);
@@ -193,7 +131,7 @@ fn strategies(config: &Config, report: &mut Report) {
 }
 
 /// Whether the files of a run can be where the configuration wants them.
-fn paths(config: &Config, report: &mut Report) {
+pub(super) fn paths(config: &Config, report: &mut Report) {
     report.begin("paths");
     let paths = &config.paths;
     let files = [
@@ -245,7 +183,7 @@ fn obstacle(directory: &Path) -> Option<String> {
     }
 }
 
-fn journal(config: &Config, report: &mut Report) {
+pub(super) fn journal(config: &Config, report: &mut Report) {
     report.begin("journal");
     let path = &config.paths.journal;
     if !path.exists() {
@@ -269,60 +207,4 @@ fn journal(config: &Config, report: &mut Report) {
         ),
         Err(error) => report.problem(path.display(), crate::commands::data::said(&error)),
     }
-}
-
-fn print(report: &Report) {
-    let mut area = "";
-    for (finding, subjects) in joined(&report.findings) {
-        if finding.area != area {
-            output::line(format!("{}{}", if area.is_empty() { "" } else { "\n" }, finding.area));
-            area = finding.area;
-        }
-        let mark = match finding.severity {
-            Severity::Ok => "ok     ",
-            Severity::Note => "note   ",
-            Severity::Problem => "PROBLEM",
-        };
-        // Errors of files begin with the name of the file themselves.
-        let is_said = finding.subject.is_empty() || finding.text.starts_with(&finding.subject);
-        let text = if is_said {
-            finding.text.clone()
-        } else {
-            format!("{}: {}", subjects.join(", "), finding.text)
-        };
-        output::line(format!("  {mark}  {text}"));
-    }
-    let notes = count(report.count(Severity::Note), "note", "notes");
-    output::line(match report.count(Severity::Problem) {
-        0 => format!("\nFine: no problems, {notes}."),
-        problems => format!(
-            "\n{} to mend, {notes}. Nothing was changed.",
-            count(problems, "problem", "problems")
-        ),
-    });
-}
-
-/// What is the same of several assets, said once with all of them, where it was said first.
-fn joined(findings: &[Finding]) -> Vec<(&Finding, Vec<&str>)> {
-    let mut lines: Vec<(&Finding, Vec<&str>)> = Vec::new();
-    for finding in findings {
-        let said = lines.iter_mut().find(|(first, _)| {
-            (first.area, first.severity, &first.text)
-                == (finding.area, finding.severity, &finding.text)
-        });
-        match said {
-            Some((_, subjects)) => subjects.push(&finding.subject),
-            None => lines.push((finding, vec![&finding.subject])),
-        }
-    }
-    lines
-}
-
-fn print_json(report: &Report, verdict: &str) {
-    output::json(&json!({
-        "verdict": verdict,
-        "problems": report.count(Severity::Problem),
-        "notes": report.count(Severity::Note),
-        "findings": report.findings,
-    }));
 }

@@ -5,6 +5,8 @@ pub mod check;
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod doctor;
+mod findings;
 pub mod plan;
 pub mod status;
 pub mod trade;

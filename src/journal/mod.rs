@@ -33,6 +33,7 @@ pub enum Durability {
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
+    deployment: String,
     connection: Connection,
     durability: Durability,
     chain: chain::Chain,

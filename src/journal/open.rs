@@ -8,6 +8,8 @@ use keel_core::order::{ClientOrderId, Intent, PlannedOrder};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::collections::BTreeSet;
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,7 @@ CREATE INDEX outcomes_by_cycle ON outcomes (cycle);
 CREATE TABLE fills (
     place INTEGER PRIMARY KEY, venue TEXT NOT NULL, trade_id TEXT NOT NULL, id TEXT NOT NULL, cycle INTEGER NOT NULL,
     price TEXT NOT NULL, amount TEXT NOT NULL, cost TEXT NOT NULL, fee_asset TEXT NOT NULL,
-    fee_amount TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE (venue, trade_id));
+    fee_amount TEXT NOT NULL, at_ms INTEGER NOT NULL, UNIQUE (venue, trade_id, id));
 CREATE INDEX fills_by_id ON fills (id);
 CREATE INDEX fills_by_cycle ON fills (cycle);
 CREATE TABLE state (
@@ -57,14 +59,23 @@ pub enum Mode {
     Replay(String),
     /// The generated market.
     Demo(String),
+    /// A paper account on live market data.
+    Paper,
+    /// Orders in the venues' test environments.
+    Sandbox,
+    /// Orders with real money.
+    Live,
 }
 
-impl Mode {
-    fn text(&self) -> String {
-        match self {
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&match self {
             Self::Replay(tape) => format!("replay of {tape}"),
             Self::Demo(seed) => format!("demo of {seed}"),
-        }
+            Self::Paper => "paper account on live market data".to_owned(),
+            Self::Sandbox => "run in the test environments of exchanges".to_owned(),
+            Self::Live => "run with real money".to_owned(),
+        })
     }
 }
 
@@ -191,8 +202,12 @@ impl Journal {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};"
             ))
             .map_err(sqlite)?;
+        let deployment = connection
+            .query_row("SELECT value FROM meta WHERE key = 'deployment'", [], |row| row.get(0))
+            .map_err(sqlite)?;
         let journal = Self {
             path: path.to_owned(),
+            deployment,
             connection,
             durability,
             chain,
@@ -208,6 +223,26 @@ impl Journal {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The ids of the orders that were written down since then.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn intent_ids(&self, since: Timestamp) -> Result<BTreeSet<String>, JournalError> {
+        let read = || -> rusqlite::Result<BTreeSet<String>> {
+            self.connection
+                .prepare_cached("SELECT id FROM intents WHERE created_at_ms >= ?1")?
+                .query_map([since.ms()], |row| row.get(0))?
+                .collect()
+        };
+        read().map_err(|source| JournalError::Sqlite { path: self.path.clone(), source })
+    }
+
+    /// Names the installation in every order's id; made with the journal.
+    #[must_use]
+    pub fn deployment(&self) -> &str {
+        &self.deployment
     }
 
     /// Digest of everything up to the last finished cycle, in hexadecimal.
@@ -304,7 +339,7 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
             })
             .map_err(damaged)
     };
-    let (seen, expected) = (meta("mode")?, new.mode.text());
+    let (seen, expected) = (meta("mode")?, new.mode.to_string());
     if seen == expected {
         Ok(())
     } else {
@@ -315,7 +350,7 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
 fn create(connection: &Connection, new: &NewJournal) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN")?;
     connection.execute_batch(SCHEMA)?;
-    for (key, value) in [("mode", new.mode.text()), ("deployment", new.deployment.clone())] {
+    for (key, value) in [("mode", new.mode.to_string()), ("deployment", new.deployment.clone())] {
         connection.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
     }
     connection.execute_batch(&format!(

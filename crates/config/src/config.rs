@@ -8,7 +8,7 @@ use keel_core::asset::{Ticker, VenueId};
 use keel_core::policy::Policy;
 use keel_core::strategy::Strategy;
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -123,6 +123,12 @@ pub struct Telegram {
     pub enabled: bool,
     /// Entry of `telegram_credentials`.
     pub credentials_key: Option<String>,
+    /// Users whose commands are obeyed.
+    pub allowed_user_ids: BTreeSet<u64>,
+    /// How events are sent, where it was said: `on`, `silent` or `off` by the event's name.
+    pub notification_settings: BTreeMap<String, String>,
+    /// Base URL of a Bot API server other than Telegram's.
+    pub api_url: Option<String>,
 }
 
 /// An entry of `telegram_credentials`, not looked up.
@@ -143,7 +149,7 @@ pub struct CoinGecko {
     pub api_key: Option<SecretRef>,
     /// The key is of a paid plan.
     pub is_pro: bool,
-    /// Append-only file of every cap with its fetch time.
+    /// Directory of append-only files of every cap with its fetch time.
     pub archive: PathBuf,
     /// Largest distance of its price from the venue's before an id is taken for the wrong coin.
     pub max_price_deviation: Decimal,

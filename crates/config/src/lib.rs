@@ -35,4 +35,6 @@ pub use starter::{reference, starter};
 pub use strategy::{
     IfMissing, StrategyParams, read_strategy, write_missing_strategies, write_strategy,
 };
-pub use table::{Bounds, Field, Kind, LogLevel, Need, SECTIONS, Section, Shape};
+pub use table::{
+    Bounds, Field, Kind, LogLevel, NOTIFICATION_EVENTS, Need, SECTIONS, Section, Shape,
+};

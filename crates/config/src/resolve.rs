@@ -76,12 +76,12 @@ fn limits(limits: &Record) -> Option<Limits> {
 }
 
 fn coingecko(coingecko: &Record, status_file: &Path) -> Option<CoinGecko> {
-    let beside = status_file.parent().unwrap_or_else(|| Path::new("")).join("caps.jsonl");
+    let beside = status_file.parent().unwrap_or_else(|| Path::new("")).join("marketcap");
     Some(CoinGecko {
         base_url: coingecko.text("base_url"),
         api_key: coingecko.secret("api_key"),
         is_pro: coingecko.text("plan")? == "pro",
-        archive: coingecko.text("archive_path").map_or(beside, PathBuf::from),
+        archive: coingecko.text("archive_dir").map_or(beside, PathBuf::from),
         max_price_deviation: decimal(coingecko, "max_price_deviation")?,
     })
 }
@@ -195,6 +195,12 @@ fn telegram(telegram: &Record) -> Option<Telegram> {
     Some(Telegram {
         enabled: telegram.boolean("enabled")?,
         credentials_key: telegram.text("credentials_key"),
+        allowed_user_ids: match telegram.value("allowed_user_ids") {
+            Some(Typed::Ids(ids)) => ids,
+            _ => return None,
+        },
+        notification_settings: texts(telegram, "notification_settings")?,
+        api_url: telegram.text("api_url"),
     })
 }
 
@@ -311,6 +317,7 @@ fn shown_record(record: &Record, private: bool) -> Value {
             Some(Typed::Secret(secret)) => Value::String(secret.shown()),
             Some(Typed::Options(options)) => Value::Object(shown_options(options.0, private)),
             Some(Typed::Texts(texts)) => json!(texts),
+            Some(Typed::Ids(ids)) => json!(ids),
             Some(Typed::Balances(balances)) => balances
                 .into_iter()
                 .map(|(venue, amounts)| {

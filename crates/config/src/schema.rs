@@ -1,6 +1,9 @@
 //! The table as a JSON Schema, for editors.
 
-use crate::table::{Field, Kind, LOG_LEVELS, Need, SECTIONS, Section, Shape};
+use crate::table::{
+    Field, Kind, LOG_LEVELS, NOTIFICATION_EVENTS, NOTIFICATION_MODES, Need, SECTIONS, Section,
+    Shape,
+};
 use keel_core::time::TIMEFRAMES;
 use serde_json::{Map, Value, json};
 
@@ -102,6 +105,11 @@ fn of_kind(kind: &Kind) -> Value {
             json!({ "type": "string", "pattern": "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$" })
         }
         Kind::ChatId => json!({ "type": ["string", "integer"] }),
+        Kind::Url => json!({ "type": "string", "pattern": "^https?://" }),
+        Kind::UserIds => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": 1 } })
+        }
+        Kind::Notifications => notifications(),
         Kind::Options => json!({ "type": "object" }),
         Kind::Urls => json!({
             "type": "object",
@@ -116,6 +124,13 @@ fn of_kind(kind: &Kind) -> Value {
             },
         }),
     }
+}
+
+fn notifications() -> Value {
+    let modes = json!({ "enum": NOTIFICATION_MODES });
+    let properties: Map<String, Value> =
+        NOTIFICATION_EVENTS.iter().map(|name| ((*name).to_owned(), modes.clone())).collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 fn level() -> Value {

@@ -4,7 +4,7 @@ use crate::config::Options;
 use crate::document::{Report, describe, quote, type_name};
 use crate::problem::{Fault, ProblemKind, nearest};
 use crate::secret::SecretRef;
-use crate::table::{Bounds, Kind, LOG_LEVELS, log_level};
+use crate::table::{Bounds, Kind, LOG_LEVELS, NOTIFICATION_EVENTS, NOTIFICATION_MODES, log_level};
 use jsonc_parser::ast::{Object, Value};
 use jsonc_parser::common::Ranged;
 use keel_core::asset::{Ticker, VenueId};
@@ -23,6 +23,7 @@ pub(crate) enum Typed {
     Secret(SecretRef),
     Options(Options),
     Texts(BTreeMap<String, String>),
+    Ids(BTreeSet<u64>),
     Balances(BTreeMap<String, BTreeMap<String, Decimal>>),
 }
 
@@ -43,6 +44,8 @@ pub(crate) fn check(
             _ => Err(wrong_type(kind, value, private)),
         },
         Kind::Urls => return texts(kind, value, private, path, report, url),
+        Kind::Notifications => return notifications(kind, value, path, report),
+        Kind::UserIds => user_ids(kind, value),
         Kind::LogLevels => return texts(kind, value, private, path, report, level_name),
         Kind::Balances => return balances(kind, value, path, report),
         _ => scalar(kind, value, private),
@@ -135,6 +138,11 @@ fn scalar(kind: &Kind, value: &Value<'_>, private: bool) -> Result<Typed, Fault>
                 Err(bad("text that is not a chat".to_owned()))
             }
             reference => Ok(Typed::Secret(reference)),
+        },
+        // A URL may hold a password, so it is not repeated.
+        (Kind::Url, Value::StringLit(text)) => match url(&text.value) {
+            Ok(url) if url.starts_with("http") => Ok(Typed::Text(url)),
+            _ => Err(bad("text that is no such URL".to_owned())),
         },
         (Kind::Secret, Value::StringLit(text)) => SecretRef::parse(&text.value).map(Typed::Secret),
         (_, Value::StringLit(text)) => self::text(kind, &text.value)
@@ -310,6 +318,64 @@ fn texts(
         }
     }
     is_good.then_some(Typed::Texts(texts))
+}
+
+/// Numbers of users, of which each is positive.
+fn user_ids(kind: &Kind, value: &Value<'_>) -> Result<Typed, Fault> {
+    let Value::Array(array) = value else { return Err(wrong_type(kind, value, false)) };
+    let ids = array.elements.iter().map(|element| match element {
+        Value::NumberLit(number) => decimal(number.value)
+            .filter(|id| id.fract().is_zero() && *id > Decimal::ZERO)
+            .and_then(|id| id.to_u64())
+            .ok_or_else(|| Fault::new(ProblemKind::BadValue, describe(element), kind.expected())),
+        // A name can be taken over by somebody else; a number cannot.
+        other => Err(wrong_type(kind, other, false)),
+    });
+    ids.collect::<Result<_, _>>().map(Typed::Ids)
+}
+
+/// Events and how they are sent.
+fn notifications(
+    kind: &Kind,
+    value: &Value<'_>,
+    path: &str,
+    report: &mut Report<'_>,
+) -> Option<Typed> {
+    let Value::Object(object) = value else {
+        report.add(value.start(), path, wrong_type(kind, value, false));
+        return None;
+    };
+    report_duplicates(object, path, report);
+    let mut settings = BTreeMap::new();
+    let mut is_good = true;
+    for prop in &object.properties {
+        let name = prop.name.as_str();
+        if !NOTIFICATION_EVENTS.contains(&name) {
+            let expected = format!("one of {}", NOTIFICATION_EVENTS.join(", "));
+            let fault = Fault::new(ProblemKind::UnknownKey, "unknown event", expected)
+                .suggest(nearest(name, NOTIFICATION_EVENTS));
+            report.add(prop.range.start, child(path, name), fault);
+            is_good = false;
+            continue;
+        }
+        match &prop.value {
+            Value::StringLit(mode) if NOTIFICATION_MODES.contains(&&*mode.value) => {
+                is_good &= settings.insert(name.to_owned(), mode.value.to_string()).is_none();
+            }
+            other => {
+                let expected = format!("one of {}", NOTIFICATION_MODES.join(", "));
+                let meant = match other {
+                    Value::StringLit(text) => nearest(&text.value, NOTIFICATION_MODES),
+                    _ => None,
+                };
+                let fault =
+                    Fault::new(ProblemKind::BadValue, describe(other), expected).suggest(meant);
+                report.add(other.start(), child(path, name), fault);
+                is_good = false;
+            }
+        }
+    }
+    is_good.then_some(Typed::Texts(settings))
 }
 
 fn url(text: &str) -> Result<String, Option<String>> {

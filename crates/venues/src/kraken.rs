@@ -30,7 +30,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// The row in the table of venues.
-pub static VENUE: Venue =
+pub(crate) static VENUE: Venue =
     Venue { facts: &FACTS, connect: |connection| Box::new(Kraken::new(connection)) };
 
 static FACTS: VenueFacts = VenueFacts {
@@ -178,7 +178,7 @@ impl Kraken {
             body: None,
         };
         let reply = self.connection.transport.send(Kind::PublicRead, &PUBLIC, &build).await?;
-        self.watched(result_of(&reply, Kind::PublicRead))
+        self.watched(Kind::PublicRead, &reply)
     }
 
     /// A signed question. `parameters` gets the venue's present time.
@@ -218,7 +218,7 @@ impl Kraken {
         let lane = self.lane.lock().await;
         let reply = self.connection.transport.send(kind, charges, &build).await;
         drop(lane);
-        self.watched(result_of(&reply?, kind))
+        self.watched(kind, &reply?)
     }
 
     /// Microseconds of the venue's clock, and always above the last one: also when the clock was set
@@ -233,12 +233,18 @@ impl Kraken {
         next(last.unwrap_or_else(|last| last))
     }
 
-    /// Tells the transport to be silent when the venue asked for it.
-    fn watched<T>(&self, answer: Answer<T>) -> Answer<T> {
-        if let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, .. }) = &answer {
-            self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(15)));
-        }
-        answer
+    /// The result, after the transport was told to be silent if the venue asked for it.
+    fn watched(&self, kind: Kind, reply: &Reply) -> Answer<Value> {
+        let by_status = status_error(reply);
+        let refused_unread = by_status.is_some();
+        let answer = by_status.map_or_else(|| result_of(reply), Err);
+        let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, code, .. }) = &answer
+        else {
+            return answer;
+        };
+        self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(15)));
+        // The venue documents its own errors as refusals before the engine, but no status of 429.
+        if refused_unread && kind == Kind::Write { Err(unknown(code)) } else { answer }
     }
 
     async fn read(&self, method: &str, charges: &[Charge], fields: Parameters) -> Answer<Value> {
@@ -555,14 +561,7 @@ impl ExchangeApi for Kraken {
 }
 
 /// The result in the venue's envelope, or the refusal in it. Warnings (`W...`) are not refusals.
-fn result_of(reply: &Reply, kind: Kind) -> Answer<Value> {
-    if let Some(error) = status_error(reply) {
-        // The venue does not document 429 as a refusal before its engine.
-        return Err(match (kind, error) {
-            (Kind::Write, ApiError::Refused { code, .. }) => unknown(code),
-            (_, error) => error,
-        });
-    }
+fn result_of(reply: &Reply) -> Answer<Value> {
     let mut envelope = parse_json(reply)?;
     let errors = list(&envelope, "error")?;
     let mut refusals = Vec::new();

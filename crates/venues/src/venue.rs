@@ -2,7 +2,7 @@
 
 use crate::api::{ExchangeApi, VenueFacts};
 use crate::http::Transport;
-use crate::{binance, bybit, kraken, okx};
+use crate::{binance, bybit, coinbase, kraken, okx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -41,7 +41,8 @@ pub struct Venue {
 }
 
 /// Every venue, by id.
-pub static VENUES: &[Venue] = &[binance::VENUE, okx::VENUE, kraken::VENUE, bybit::VENUE];
+pub static VENUES: &[Venue] =
+    &[binance::VENUE, okx::VENUE, bybit::VENUE, kraken::VENUE, coinbase::VENUE];
 
 /// The venue called `id`.
 #[must_use]

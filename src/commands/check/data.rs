@@ -1,7 +1,7 @@
 //! What a replay of a configuration needs from a data directory, and what is there.
 
-use super::Report;
 use crate::commands::data::{count, moment, said};
+use crate::commands::findings::Report;
 use crate::exit::{Code, Failure};
 use crate::replay::{self, Made, listed};
 use keel_config::Config;

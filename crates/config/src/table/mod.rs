@@ -132,6 +132,12 @@ pub enum Kind {
     ChatId,
     /// An object that is passed on as it is.
     Options,
+    /// An http or https URL.
+    Url,
+    /// An array of Telegram users by number.
+    UserIds,
+    /// An object of event names, each `on`, `silent` or `off`.
+    Notifications,
     /// An object of names and URLs.
     Urls,
     /// An object of names and log levels.
@@ -172,6 +178,11 @@ impl Kind {
             Self::Secret => "\"${ENV_NAME}\" or \"file:PATH\"".to_owned(),
             Self::ChatId => "a chat number such as -100123, or \"${ENV_NAME}\"".to_owned(),
             Self::Options => "an object".to_owned(),
+            Self::Url => "an http or https URL without user name, password and query".to_owned(),
+            Self::UserIds => "an array of user numbers such as [123456789]".to_owned(),
+            Self::Notifications => {
+                "an object of events, each \"on\", \"silent\" or \"off\"".to_owned()
+            }
             Self::Urls => "an object of names and http, https, ws or wss URLs".to_owned(),
             Self::LogLevels => "an object of library names and log levels".to_owned(),
             Self::Balances => {
@@ -181,6 +192,26 @@ impl Kind {
         }
     }
 }
+
+/// The events of `telegram.notification_settings`.
+pub const NOTIFICATION_EVENTS: [&str; 13] = [
+    "startup",
+    "shutdown",
+    "cycle",
+    "fill",
+    "error",
+    "pause",
+    "stale_data",
+    "rejected_key",
+    "unknown_order",
+    "halt",
+    "caps_stale",
+    "config_rejected",
+    "exchange_status",
+];
+
+/// How an event of `telegram.notification_settings` is sent.
+pub(crate) const NOTIFICATION_MODES: [&str; 3] = ["on", "silent", "off"];
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -196,6 +196,12 @@ const TELEGRAM: &[Field] = &[
     field("credentials_key", Kind::Text, "which entry of telegram_credentials to use")
         .nullable()
         .example("\"main\""),
+    field("allowed_user_ids", Kind::UserIds, "numbers of the users whose commands are obeyed; when empty, nobody's are")
+        .default("[]"),
+    field("notification_settings", Kind::Notifications, "which events are sent: on with a sound, silent without one, off not at all; an event that is not named is on")
+        .default("{}"),
+    field("api_url", Kind::Url, "base URL of a Bot API server of your own; when absent, Telegram's")
+        .nullable(),
 ];
 
 const TELEGRAM_CREDENTIALS: &[Field] = &[
@@ -235,7 +241,7 @@ const COINGECKO: &[Field] = &[
     field("api_key", Kind::Secret, "API key; without one the keyless limits apply").nullable()
         .example("\"${KEEL_COINGECKO_KEY}\""),
     field("plan", Kind::Choice(|| vec!["demo", "pro"]), "which plan the key belongs to").default("\"demo\""),
-    field("archive_path", Kind::Path, "append-only file of every market capitalisation with its fetch time; when absent, caps.jsonl beside the status file").nullable(),
+    field("archive_dir", Kind::Path, "directory of append-only files with every market capitalisation that was used and its fetch time; when absent, marketcap beside the status file").nullable(),
     field("max_price_deviation", above("0", "10"), "largest distance of its price from the exchange's before an id is taken for the wrong coin, as a fraction").default("0.10"),
 ];
 

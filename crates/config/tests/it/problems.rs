@@ -68,6 +68,31 @@ fn rules_between_values_are_checked() {
             "missing key, although Telegram is enabled",
         ),
         (
+            "\"credentials_key\": \"bot\"",
+            "\"allowed_user_ids\": [12, -3]",
+            "-3; expected an array of user numbers such as [123456789]",
+        ),
+        (
+            "\"credentials_key\": \"bot\"",
+            "\"allowed_user_ids\": [\"@owner\"]",
+            "expected an array of user numbers such as [123456789]",
+        ),
+        (
+            "\"credentials_key\": \"bot\"",
+            "\"notification_settings\": { \"fills\": \"on\" }",
+            "telegram.notification_settings.fills: unknown event; did you mean fill?",
+        ),
+        (
+            "\"credentials_key\": \"bot\"",
+            "\"notification_settings\": { \"fill\": \"silence\" }",
+            "\"silence\"; expected one of on, silent, off; did you mean silent?",
+        ),
+        (
+            "\"credentials_key\": \"bot\"",
+            "\"api_url\": \"http://user:pass@127.0.0.1\"",
+            "expected an http or https URL without user name, password and query",
+        ),
+        (
             "\"dry_run\": true",
             "\"indicator_history_size\": 6000",
             "6000; expected at most max_indicator_history_size, which is 5000",

@@ -1,9 +1,11 @@
 //! The log file: one line, or one JSON object, per event, at the paths and level of the configuration.
 
+mod rotate;
+
 use crate::exit::{Code, Failure};
 use keel_config::Config;
 use keel_core::record::CycleRecord;
-use std::fs::OpenOptions;
+use rotate::RotatingFile;
 use std::sync::Mutex;
 use tracing::level_filters::LevelFilter;
 
@@ -26,7 +28,7 @@ pub fn start(config: &Config) -> Result<(), Failure> {
         )
     };
     std::fs::create_dir_all(&config.paths.log_dir).map_err(cannot)?;
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(cannot)?;
+    let file = RotatingFile::open(&path).map_err(cannot)?;
     let layer = tracing_subscriber::fmt::layer().with_writer(Mutex::new(file)).with_ansi(false);
     let layer = if config.logging.json { layer.json().boxed() } else { layer.boxed() };
     let level = config.logging.level.name().parse().unwrap_or(LevelFilter::INFO);

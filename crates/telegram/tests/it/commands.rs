@@ -1,0 +1,110 @@
+//! What an operator types, and what comes back.
+
+use crate::double::{Double, TOKEN, USER, pressed, typed, waiting};
+use keel_telegram::{Answer, Command, Document, Event, EventKind, Loudness};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_command_reaches_the_daemon_and_its_answer_the_chat() {
+    let double = Double::start().await;
+    let mut handle = double.listening(double.settings()).await;
+    double.add(typed(1, USER, "/status table"));
+    let request = handle.commands.recv().await.unwrap();
+    assert_eq!(request.command, Command::Status { table: true });
+    assert_eq!(request.user_id, USER);
+    request.answer(
+        Answer::text("worth 1 < 2")
+            .and_table("BTC  1\nETH  2")
+            .and_document(Document::bytes("status.json", "{}")),
+    );
+    let texts = double.wait_for_texts(2).await;
+    assert_eq!(texts, ["worth 1 &lt; 2", "<pre>BTC  1\nETH  2</pre>"]);
+    double
+        .wait(|double| double.books.lock().unwrap().calls.iter().any(|(m, _)| m == "SendDocument"))
+        .await;
+}
+
+#[tokio::test]
+async fn help_and_mistakes_are_answered_without_the_daemon() {
+    let double = Double::start().await;
+    let mut handle = double.listening(double.settings()).await;
+    double.add(typed(1, USER, "/help"));
+    double.add(typed(2, USER, "/forceexit all"));
+    let texts = double.wait_for_texts(2).await;
+    assert!(texts[0].contains("/rebalance: distribute now"), "{texts:?}");
+    assert!(texts[1].contains("/help"), "{texts:?}");
+    assert!(waiting(&mut handle).is_none());
+}
+
+#[tokio::test]
+async fn a_rebalance_needs_a_confirmation_that_is_good_once() {
+    let double = Double::start().await;
+    let mut handle = double.listening(double.settings()).await;
+    double.add(typed(1, USER, "/rebalance"));
+    let texts = double.wait_for_texts(1).await;
+    let code = texts[0].split_once("/rebalance ").unwrap().1[..8].to_owned();
+    assert!(waiting(&mut handle).is_none(), "not before it is confirmed");
+    let data = format!("rebalance:{code}");
+    double.add(pressed(2, USER + 1, i64::try_from(USER).unwrap(), &data));
+    double.add(pressed(3, USER, i64::try_from(USER).unwrap(), &data));
+    assert_eq!(handle.commands.recv().await.unwrap().command, Command::Rebalance);
+    double.add(typed(4, USER, &format!("/rebalance {code}")));
+    double
+        .wait(|double| double.texts().iter().any(|text| text.contains("not good any more")))
+        .await;
+    assert!(waiting(&mut handle).is_none());
+}
+
+#[tokio::test]
+async fn events_are_loud_silent_or_not_sent_as_configured() {
+    let double = Double::start().await;
+    let mut settings = double.settings();
+    settings.notifications =
+        [(EventKind::Fill, Loudness::Off), (EventKind::Startup, Loudness::Silent)].into();
+    settings.allowed_user_ids.clear();
+    let handle = keel_telegram::start(settings).unwrap();
+    for kind in EventKind::ALL {
+        handle.notifier.notify(Event::new(kind, kind.name()));
+    }
+    handle.notifier.flush(Duration::from_secs(20)).await;
+    let texts = double.texts();
+    assert_eq!(texts.len(), EventKind::ALL.len() - 1, "{texts:?}");
+    assert!(!texts.contains(&"<b>fill</b>".to_owned()));
+    let books = double.books.lock().unwrap();
+    for (_, call) in &books.calls {
+        let is_silent = call["disable_notification"].as_bool().unwrap();
+        assert_eq!(is_silent, call["text"] == "<b>startup</b>", "{call}");
+    }
+    assert_eq!(books.polls, 0, "without allowed users nobody listens");
+}
+
+#[tokio::test]
+async fn without_an_answer_the_user_is_told_to_wait() {
+    let double = Double::start().await;
+    let mut settings = double.settings();
+    settings.limits.answer_timeout = Duration::from_millis(1);
+    let mut handle = double.listening(settings).await;
+    double.add(typed(1, USER, "/stop"));
+    let request = handle.commands.recv().await.unwrap();
+    assert!(double.wait_for_texts(1).await[0].contains("the answer follows"));
+    request.answer(Answer::text("stopped"));
+    assert_eq!(double.wait_for_texts(2).await[1], "stopped");
+}
+
+#[test]
+fn neither_settings_nor_their_errors_show_the_token() {
+    let settings = keel_telegram::Settings {
+        token: format!("{TOKEN} "),
+        chat_id: "1".to_owned(),
+        api_url: None,
+        allowed_user_ids: Default::default(),
+        notifications: Default::default(),
+        offset_file: None,
+        limits: Default::default(),
+    };
+    assert!(!format!("{settings:?}").contains("AAHdqTcv"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let error = runtime.block_on(async { keel_telegram::start(settings) }).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("AAHdqTcv"));
+    assert!(error.to_string().contains("docs/telegram.md"));
+}

@@ -1,0 +1,254 @@
+//! `keel doctor`: whether everything outside of Keel is as trading needs it.
+
+use super::check;
+use super::findings::{Report, Severity, print, print_json};
+use crate::cli::{self, ConfigArg};
+use crate::exit::{Code, Failure};
+use crate::live::account::objection;
+use crate::live::coingecko;
+use crate::live::connect::{Link, Links};
+use crate::simulation;
+use keel_config::{Config, Credentials};
+use keel_core::asset::{Symbol, VenueId};
+use keel_core::ports::Clock as _;
+use keel_live::time::MachineTime;
+use keel_venues::api::{KeyRights, TickerQuote};
+use std::path::Path;
+
+/// Asks the exchanges, CoinGecko and Telegram whether a run can trade: clocks, keys and their rights,
+/// markets and minimums, balances, disk space. Reads only; no order is sent.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  keel doctor -c my.json
+
+Keys are looked at when the configuration is live (\"dry_run\": false), or with --keys. Exit code 0
+without problems, 7 with problems, 2 when the configuration itself is wrong.")]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Look at the API keys although the configuration paper-trades.
+    #[arg(long)]
+    keys: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Clocks further apart than this are worth a note, and beyond the second figure a problem.
+const OFFSET_NOTE_MS: i64 = 500;
+const OFFSET_PROBLEM_MS: i64 = 30_000;
+/// Free space below which a journal may not live for long.
+const FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
+/// A key that ends within so many days is worth a note.
+const KEY_DAYS: i64 = 14;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the configuration is wrong, or something has problems; the report has said which.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let config = check::load(&args.config, args.json)?;
+    let credentials = cli::resolve_credentials(&config)?;
+    let with_keys = args.keys || !config.bot.dry_run;
+    let links = Links::new(&config, Some(&credentials).filter(|_| with_keys))?;
+    let mut report = Report::default();
+    report.begin("configuration");
+    check::configuration(&config, &mut report);
+    check::paths(&config, &mut report);
+    disk(&config, &mut report);
+    if with_keys {
+        for problem in &credentials.unresolved {
+            report.problem("credentials", problem.to_string());
+        }
+    }
+    simulation::runtime()?.block_on(async {
+        for (id, link) in links.iter() {
+            report.begin("exchanges");
+            venue(&config, id, link, &mut report).await;
+            if with_keys {
+                keys(&credentials, id, link, &mut report).await;
+            }
+        }
+        caps(&config, &credentials, &mut report).await;
+        telegram(&config, &credentials, &mut report).await;
+    });
+    let is_fine = report.count(Severity::Problem) == 0;
+    if args.json {
+        print_json(&report, if is_fine { "fine" } else { "problems" });
+    } else {
+        print(&report);
+    }
+    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+}
+
+fn disk(config: &Config, report: &mut Report) {
+    report.begin("disk");
+    let journal = &config.paths.journal;
+    let parent = journal.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = parent.unwrap_or_else(|| Path::new("."));
+    let existing = directory.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."));
+    match rustix::fs::statvfs(existing) {
+        Err(error) => report.problem(existing.display(), format!("cannot be looked at: {error}")),
+        Ok(space) => {
+            let free = space.f_bavail.saturating_mul(space.f_frsize);
+            let text = format!("{} MiB free for the journal", free / (1024 * 1024));
+            if free < FREE_BYTES_MIN {
+                report.problem(existing.display(), format!("{text}; expected 200 or more"));
+            } else {
+                report.ok(existing.display(), text);
+            }
+        }
+    }
+}
+
+/// Clock, markets and prices: what anybody may ask.
+async fn venue(config: &Config, id: &VenueId, link: &Link, report: &mut Report) {
+    match Links::set_clock(link).await {
+        Err(error) => {
+            report.problem(id, format!("its time could not be read: {error}"));
+            return;
+        }
+        Ok(sample) => {
+            let text = format!("its clock is {} ms from ours", sample.offset_ms);
+            match sample.offset_ms.abs() {
+                0..=OFFSET_NOTE_MS => report.ok(id, text),
+                501..=OFFSET_PROBLEM_MS => {
+                    report.note(id, format!("{text}; Keel allows for it, but look at NTP"));
+                }
+                _ => report.problem(id, format!("{text}; set the clock of this computer")),
+            }
+        }
+    }
+    let markets = match link.api.markets().await {
+        Ok(markets) => markets,
+        Err(error) => {
+            report.problem(id, format!("its markets could not be read: {error}"));
+            return;
+        }
+    };
+    let symbols: Vec<Symbol> = config
+        .policy
+        .assets
+        .iter()
+        .filter(|asset| asset.venue == *id)
+        .map(|asset| Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone()))
+        .collect();
+    let quotes = match link.api.tickers(&symbols).await {
+        Ok(quotes) => quotes,
+        Err(error) => {
+            report.problem(id, format!("its prices could not be read: {error}"));
+            return;
+        }
+    };
+    for symbol in &symbols {
+        let Some(rules) = markets.get(symbol) else {
+            report.problem(symbol, format!("{id} has no such market"));
+            continue;
+        };
+        if !rules.active {
+            report.note(symbol, format!("{id} takes no orders there now"));
+            continue;
+        }
+        let is_it = |quote: &&TickerQuote| quote.symbol == *symbol;
+        let Some(quote) = quotes.iter().find(is_it) else {
+            report.problem(symbol, format!("{id} gives no price"));
+            continue;
+        };
+        let smallest = rules
+            .min_amount
+            .value_at(quote.last)
+            .map_or(rules.min_cost, |value| value.get().max(rules.min_cost));
+        let wanted = config.policy.settings.min_order_value.get();
+        let text = format!(
+            "at {id}: price {}, smallest order {} {}",
+            quote.last.get().normalize(),
+            smallest.round_dp(2).normalize(),
+            symbol.quote
+        );
+        if smallest > wanted {
+            report.note(
+                symbol,
+                format!("{text}: more than min_order_value_usd ({wanted}), so small changes wait"),
+            );
+        } else {
+            report.ok(symbol, text);
+        }
+    }
+}
+
+async fn keys(credentials: &Credentials, id: &VenueId, link: &Link, report: &mut Report) {
+    report.begin("keys");
+    if !credentials.venues.contains_key(id) {
+        report.problem(id, "no API key; set credentials_key and exchanges_credentials");
+        return;
+    }
+    match link.api.key_rights().await {
+        Err(error) => {
+            report.problem(id, format!("the rights of its key could not be read: {error}"))
+        }
+        Ok(rights) => rights_found(id, &rights, report),
+    }
+    match link.api.balances().await {
+        Err(error) => report.problem(id, format!("balances could not be read: {error}")),
+        Ok(balances) => {
+            let held = balances.values().filter(|balance| balance.free.is_positive()).count();
+            report.ok(id, format!("balances can be read; {held} assets are held"));
+        }
+    }
+}
+
+fn rights_found(id: &VenueId, rights: &KeyRights, report: &mut Report) {
+    match objection(rights) {
+        Some(objection) => report.problem(id, objection),
+        None => report.ok(id, format!("key rights: {}", rights.names.join(", "))),
+    }
+    if rights.withdraw.is_none() {
+        report.note(id, "it does not tell whether the key can withdraw: look at it there yourself");
+    }
+    if rights.address_bound == Some(false) {
+        report.note(id, "the key works from any address: bind it to this computer's");
+    }
+    if let Some(end) = rights.expires_at {
+        let days = end.since_ms(MachineTime.now()) / 86_400_000;
+        if days <= KEY_DAYS {
+            report.note(id, format!("the key ends in {days} days ({end})"));
+        }
+    }
+}
+
+async fn caps(config: &Config, credentials: &Credentials, report: &mut Report) {
+    report.begin("market caps");
+    let ids: Vec<String> =
+        config.policy.assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect();
+    // A look is no fetch of a run: it does not go into the archive.
+    let answer = match coingecko(config, credentials, false) {
+        Err(failure) => Err(failure.message),
+        Ok(client) => client.caps(&ids, MachineTime.now()).await.map_err(|error| error.to_string()),
+    };
+    match answer {
+        Err(error) => report.problem("CoinGecko", error),
+        Ok(caps) => {
+            let missing: Vec<&str> = ids
+                .iter()
+                .filter(|id| !caps.quotes.contains_key(*id))
+                .map(String::as_str)
+                .collect();
+            if missing.is_empty() {
+                report.ok("CoinGecko", format!("caps of all {} ids", ids.len()));
+            } else {
+                report.problem("CoinGecko", format!("no cap for {}", missing.join(", ")));
+            }
+        }
+    }
+}
+
+async fn telegram(config: &Config, credentials: &Credentials, report: &mut Report) {
+    report.begin("telegram");
+    if !config.telegram.enabled {
+        report.ok("", "off (telegram.enabled)");
+        return;
+    }
+    if credentials.telegram.is_none() {
+        report.problem("", "no token or chat; set telegram_credentials");
+    }
+}

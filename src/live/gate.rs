@@ -1,0 +1,72 @@
+//! The last door before a venue: closed while the daemon stops, and for cycles that took too long.
+
+use super::controls::Controls;
+use keel_core::asset::{Ticker, VenueId};
+use keel_core::order::{Intent, Outcome};
+use keel_core::ports::{Broker, PortError};
+use keel_core::state::Balance;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A decision older than this is not carried out: the machine was asleep, or the venues were slow.
+const DECISION_AGE_MAX: Duration = Duration::from_secs(300);
+
+/// A broker behind the door.
+#[derive(Debug)]
+pub struct Gate<B> {
+    broker: B,
+    controls: Arc<Controls>,
+    begun: Option<(Instant, SystemTime)>,
+}
+
+impl<B> Gate<B> {
+    /// Puts the door before `broker`.
+    pub const fn new(broker: B, controls: Arc<Controls>) -> Self {
+        Self { broker, controls, begun: None }
+    }
+
+    /// A cycle begins now.
+    pub fn begin(&mut self) {
+        self.begun = Some((Instant::now(), SystemTime::now()));
+    }
+
+    /// What is behind it.
+    pub const fn broker(&mut self) -> &mut B {
+        &mut self.broker
+    }
+
+    /// Why nothing may pass, if nothing may.
+    fn closed(&self) -> Option<&'static str> {
+        if self.controls.is_stopping() {
+            return Some("not sent: Keel is stopping");
+        }
+        // One clock stands still while a machine sleeps, the other may be set: either counts.
+        let too_old = self.begun.is_some_and(|(instant, time)| {
+            instant.elapsed() > DECISION_AGE_MAX
+                || time.elapsed().map_or(true, |age| age > DECISION_AGE_MAX)
+        });
+        too_old.then_some("not sent: the decision is older than 5 minutes")
+    }
+}
+
+impl<B: Broker> Broker for Gate<B> {
+    async fn balances(&self, venue: &VenueId) -> Result<BTreeMap<Ticker, Balance>, PortError> {
+        self.broker.balances(venue).await
+    }
+
+    async fn place(&mut self, intent: &Intent) -> Outcome {
+        match self.closed() {
+            Some(reason) => Outcome::Rejected { reason: reason.to_owned() },
+            None => self.broker.place(intent).await,
+        }
+    }
+
+    async fn look_up(&mut self, intent: &Intent) -> Outcome {
+        self.broker.look_up(intent).await
+    }
+
+    fn checkpoint(&self) -> Option<String> {
+        self.broker.checkpoint()
+    }
+}

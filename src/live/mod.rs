@@ -1,0 +1,295 @@
+//! Paper and live trading on live market data: the daemon.
+
+pub mod account;
+pub mod connect;
+pub mod controls;
+pub mod gate;
+pub mod mode;
+pub mod preview;
+pub mod reporter;
+pub mod session;
+
+use crate::exit::{Code, Failure};
+use crate::journal::{Durability, Journal, Mode, NewJournal, Resumed};
+use crate::{cli, logging, output, simulation, status};
+use account::RealAccount;
+use connect::Links;
+use controls::Controls;
+use gate::Gate;
+use keel_config::{Config, ConfigErrors, Credentials, Reloader};
+use keel_core::asset::VenueId;
+use keel_core::order::ClientOrderId;
+use keel_core::state::State;
+use keel_live::broker::LiveBroker;
+use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key, PRO_URL};
+use keel_live::market::LiveMarket;
+use keel_live::time::MachineTime;
+use keel_sim::paper::{PaperAccount, PaperBroker};
+use reporter::{Event, Reporter};
+use rust_decimal::prelude::ToPrimitive as _;
+use session::{Account, Ended, Session};
+use std::path::Path;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// What was asked for on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Real orders.
+    pub live: bool,
+    /// No question before the first live cycle.
+    pub yes: bool,
+    /// End after so many cycles.
+    pub cycles: Option<u64>,
+    /// Venues that trade again after a halt.
+    pub resume: Vec<VenueId>,
+    /// Orders that leave quarantine.
+    pub release: Vec<ClientOrderId>,
+}
+
+/// Runs the daemon until it is stopped.
+///
+/// # Errors
+/// When something that it needs is missing or wrong; the message says what to do.
+pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
+    harden()?;
+    let config = cli::load_config(config_path)?;
+    let mode = mode::decide(&config, options.live)?;
+    let credentials = cli::resolve_credentials(&config)?;
+    let real = matches!(mode, Mode::Live | Mode::Sandbox);
+    let links = Links::new(&config, Some(&credentials).filter(|_| real))?;
+    let new = NewJournal { mode: mode.clone(), deployment: random_name()? };
+    let (journal, resumed) = Journal::open(&config.paths.journal, &new, Durability::EachWrite)?;
+    simulation::prepare_directories(&config)?;
+    keel_config::write_missing_strategies(&config)?;
+    logging::start(&config)?;
+    end_with_any_panic();
+    let runtime = simulation::runtime()?;
+    let ended = runtime.block_on(async {
+        let world = Start { config, mode, credentials, links, journal, resumed, options };
+        if real { world.real().await } else { world.paper().await }
+    })?;
+    tracing::info!(?ended, "stop");
+    Ok(())
+}
+
+/// What a start has found.
+struct Start<'a> {
+    config: Config,
+    mode: Mode,
+    credentials: Credentials,
+    links: Links,
+    journal: Journal,
+    resumed: Option<Resumed>,
+    options: &'a Options,
+}
+
+impl Start<'_> {
+    fn market(&self) -> Result<LiveMarket, Failure> {
+        let coingecko = coingecko(&self.config, &self.credentials, true)?;
+        Ok(LiveMarket::new(
+            self.links.venues(),
+            Arc::new(MachineTime),
+            self.config.policy.stablecoin.clone(),
+            Some(coingecko),
+        ))
+    }
+
+    /// The state to go on from: of the journal, of the seed's status file, or a new one.
+    fn state(&self) -> Result<State, Failure> {
+        if let Some(resumed) = &self.resumed {
+            return Ok(resumed.state.clone());
+        }
+        let path = &self.config.paths.status_file;
+        if !path.exists() {
+            return Ok(State::default());
+        }
+        let state = status::import(path, &self.config.policy)
+            .map_err(|error| Failure::from_error(Code::BadState, &error))?;
+        output::remark(format!("prices and caps are taken over from {}", path.display()));
+        Ok(state)
+    }
+
+    async fn paper(self) -> Result<Ended, Failure> {
+        let market = self.market()?;
+        let mut state = self.state()?;
+        let account = match self.resumed.as_ref().and_then(|resumed| resumed.broker.as_deref()) {
+            None => simulation::first_deposit(&self.config),
+            Some(text) => serde_json::from_str::<PaperAccount>(text).map_err(|error| {
+                Failure::new(Code::BadState, format!("the paper account is damaged: {error}"))
+            })?,
+        };
+        // The account was written with the last finished cycle: what came after never happened.
+        state.unresolved.clear();
+        let broker = PaperBroker::new(
+            &market,
+            self.config.policy.stablecoin.clone(),
+            simulation::cost_models(&self.config),
+            account,
+        );
+        self.run(&market, broker, state).await
+    }
+
+    async fn real(self) -> Result<Ended, Failure> {
+        let market = self.market()?;
+        let mut state = self.state()?;
+        let checkpoint = self.resumed.as_ref().and_then(|resumed| resumed.broker.clone());
+        let mut broker = LiveBroker::new(
+            self.links.venues(),
+            Arc::new(MachineTime),
+            self.journal.deployment(),
+            checkpoint.as_deref(),
+        )
+        .map_err(|error| Failure::from_error(Code::BadState, &error))?;
+        for venue in &self.options.resume {
+            let was = broker.resume(venue);
+            output::remark(format!(
+                "{venue} {}",
+                if was { "trades again" } else { "was not halted" }
+            ));
+        }
+        for id in &self.options.release {
+            let was = broker.release(id);
+            output::remark(format!(
+                "order {id} {}",
+                if was { "is looked up again" } else { "was not in quarantine" }
+            ));
+        }
+        let mut account = RealAccount::new(broker, self.links.clone(), &self.config);
+        account.watch(&self.config);
+        for note in account.verify().await {
+            output::remark(format!("note: {note}"));
+        }
+        // A key that can withdraw, or none that works, is for the operator to mend, not for a loop.
+        if let Some((venue, why)) = account.refused().iter().find(|(_, why)| is_for_operator(why)) {
+            return Err(Failure::new(Code::BadInput, format!("{venue}: {why}")));
+        }
+        if state.cycle == 0 && !self.options.yes {
+            self.ask(&market, &account, &mut state).await?;
+        }
+        self.run(&market, account, state).await
+    }
+
+    /// Shows what the first cycle would do, and goes on only when the operator wants it.
+    async fn ask(
+        &self,
+        market: &LiveMarket,
+        account: &RealAccount,
+        state: &mut State,
+    ) -> Result<(), Failure> {
+        let models = simulation::cost_models(&self.config);
+        let record = preview::preview(&MachineTime, market, account, &self.config, state, models)
+            .await
+            .map_err(|error| {
+                Failure::new(Code::Failed, format!("the first plan cannot be made: {error}"))
+            })?;
+        preview::show(&self.config, &record);
+        match preview::confirmed() {
+            Some(true) => Ok(()),
+            Some(false) => Err(Failure::new(Code::Interrupted, "nothing was sent")),
+            None => Err(Failure::new(
+                Code::BadInput,
+                "nothing was sent: there is no terminal to confirm the first live cycle at; add --yes to go on without a question",
+            )),
+        }
+    }
+
+    async fn run<B: Account>(
+        self,
+        market: &LiveMarket,
+        account: B,
+        state: State,
+    ) -> Result<Ended, Failure> {
+        let controls = Arc::new(Controls::default());
+        tokio::spawn({
+            let controls = Arc::clone(&controls);
+            async move {
+                simulation::wait_for_stop().await;
+                controls.stop();
+            }
+        });
+        let mut reporter = Reporter::default();
+        let text = self.mode.to_string();
+        output::remark(format!("{text}; stop with Ctrl-C, the same command continues"));
+        reporter.event(Event::Started(text));
+        let path = self.config.path.clone();
+        let load = move || -> Result<Config, ConfigErrors> { cli::reload_config(&path) };
+        let session = Session {
+            clock: &MachineTime,
+            market,
+            broker: Gate::new(account, Arc::clone(&controls)),
+            journal: self.journal,
+            state,
+            config: Reloader::new(self.config),
+            load: &load,
+            controls,
+            reporter,
+            cycles: self.options.cycles,
+        };
+        session.run().await
+    }
+}
+
+/// The client of CoinGecko that the configuration describes; what it reads is archived or not.
+///
+/// # Errors
+/// When the base URL is none.
+pub fn coingecko(
+    config: &Config,
+    credentials: &Credentials,
+    is_archived: bool,
+) -> Result<CoinGecko, Failure> {
+    let defaults = CoinGeckoSettings::default();
+    let settings = &config.coingecko;
+    let is_pro = settings.is_pro && credentials.coingecko.is_some();
+    let key = match &credentials.coingecko {
+        None => Key::Nobody,
+        Some(key) if is_pro => Key::Pro(Zeroizing::new(key.expose().to_owned())),
+        Some(key) => Key::Demo(Zeroizing::new(key.expose().to_owned())),
+    };
+    let usual = if is_pro { PRO_URL.to_owned() } else { defaults.base_url.clone() };
+    CoinGecko::new(CoinGeckoSettings {
+        base_url: settings.base_url.clone().unwrap_or(usual),
+        key,
+        price_deviation_max: settings.max_price_deviation.to_f64().unwrap_or(0.0),
+        archive: is_archived.then(|| settings.archive.clone()),
+        ..defaults
+    })
+    .map_err(|error| Failure::new(Code::BadInput, format!("coingecko.base_url: {error}")))
+}
+
+/// Whether a refused key needs the operator, and not just another try.
+fn is_for_operator(why: &str) -> bool {
+    !why.contains("could not be read") && !why.contains("were not read")
+}
+
+/// 128 random bits: no two installations share an order id.
+fn random_name() -> Result<String, Failure> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(Code::Failed, format!("no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// No core dumps, which would hold keys, and no files that others can read.
+fn harden() -> Result<(), Failure> {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    setrlimit(Resource::Core, none)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable))
+        .map_err(|error| {
+            Failure::new(Code::Failed, format!("core dumps cannot be switched off: {error}"))
+        })?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    Ok(())
+}
+
+/// Half a daemon is worse than none: whatever panics ends the process, and the next start recovers.
+fn end_with_any_panic() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        default(panic);
+        tracing::error!("{panic}");
+        std::process::exit(101);
+    }));
+}

@@ -1,0 +1,275 @@
+//! The daemon's loop on live market data: wait, read the configuration again, compare with the
+//! venues, run a cycle, report.
+
+use super::controls::Controls;
+use super::gate::Gate;
+use super::reporter::{Event, Reporter};
+use crate::exit::{Code, Failure};
+use crate::journal::Journal;
+use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
+use keel_core::asset::{Symbol, Ticker};
+use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::policy::Policy;
+use keel_core::ports::{Broker, Clock, MarketData};
+use keel_core::record::CycleRecord;
+use keel_core::state::State;
+use keel_core::time::Timestamp;
+use keel_live::market::{LiveMarket, Want};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A cycle that takes longer has met something that nobody thought of: the process ends, and the
+/// next start continues from the journal.
+const CYCLE_DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// A stop waits so long for the cycle to end by itself.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+/// Accounts are compared with the venues this often, and before the first cycle.
+const RECONCILE_EVERY: Duration = Duration::from_secs(60);
+/// Intents of so many days can be named as ours when a venue lists them.
+const KNOWN_DAYS: i64 = 8;
+
+/// What a broker on live data does besides orders.
+pub trait Account: Broker {
+    /// Compares the accounts with the venues. `known` are the ids of the journal's orders. Returns
+    /// what the operator should know.
+    fn reconcile(&mut self, known: &BTreeSet<String>) -> impl Future<Output = Vec<String>>;
+
+    /// The markets that the policy may trade, for the comparison.
+    fn watch(&mut self, config: &Config);
+}
+
+/// What live market data does besides answers.
+pub trait Feed: MarketData {
+    /// Fetches what the next cycle will ask for, several things at a time.
+    fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) -> impl Future<Output = ()>;
+
+    /// What the operator should know since the last call.
+    fn take_notes(&self) -> Vec<String>;
+}
+
+impl Feed for LiveMarket {
+    async fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) {
+        self.prefetch(&due(policy, state, now)).await;
+    }
+
+    fn take_notes(&self) -> Vec<String> {
+        Self::take_notes(self)
+    }
+}
+
+/// The candles of the signals that are due: of one asset for a position, of all for a trend.
+fn due(policy: &Policy, state: &State, now: Timestamp) -> Vec<Want> {
+    let known = |ticker: &Ticker| state.assets.get(ticker);
+    let mut timeframes = BTreeSet::new();
+    let mut positions = BTreeSet::new();
+    for asset in &policy.assets {
+        let known = known(&asset.ticker);
+        let position = known.and_then(|known| known.position.bucket);
+        if position != Some(asset.position_interval.bucket(now)) {
+            positions.insert(&asset.ticker);
+        }
+        let trend = known.and_then(|known| known.trend.bucket);
+        if trend != Some(asset.trend_interval.bucket(now)) {
+            timeframes.insert(asset.trend_interval);
+        }
+    }
+    let mut wants = Vec::new();
+    for asset in &policy.assets {
+        let symbol = Symbol::new(asset.ticker.clone(), policy.stablecoin.clone());
+        let position = positions.contains(&asset.ticker).then_some(asset.position_interval);
+        let wanted: BTreeSet<_> = timeframes.iter().copied().chain(position).collect();
+        wants.extend(wanted.into_iter().map(|timeframe| Want {
+            venue: asset.venue.clone(),
+            symbol: symbol.clone(),
+            timeframe,
+            limit: policy.settings.indicator_history_size,
+        }));
+    }
+    wants
+}
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// So many cycles were asked for.
+    Done,
+}
+
+/// Everything that the loop works with.
+pub struct Session<'m, C, M, B> {
+    /// The clock of the cycles.
+    pub clock: &'m C,
+    /// Prices, candles and caps.
+    pub market: &'m M,
+    /// The account.
+    pub broker: Gate<B>,
+    /// The journal.
+    pub journal: Journal,
+    /// What lives from cycle to cycle.
+    pub state: State,
+    /// The configuration and its problems.
+    pub config: Reloader,
+    /// Reads the configuration again.
+    pub load: &'m dyn Fn() -> Result<Config, ConfigErrors>,
+    /// What the operator asks for.
+    pub controls: Arc<Controls>,
+    /// Files, log and messages.
+    pub reporter: Reporter,
+    /// End after so many cycles.
+    pub cycles: Option<u64>,
+}
+
+impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
+    /// Runs until it is told to stop.
+    ///
+    /// # Errors
+    /// When the journal cannot be written or a cycle does not end: start again to continue.
+    pub async fn run(mut self) -> Result<Ended, Failure> {
+        let mut at_start = true;
+        let mut done = 0;
+        let mut reconciled: Option<Instant> = None;
+        self.controls.set_paused(self.state.paused);
+        self.broker.broker().watch(self.config.current());
+        loop {
+            if self.controls.is_stopping() {
+                return self.stop();
+            }
+            if !at_start || self.controls.take_reload() {
+                self.reload();
+            }
+            if reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
+                self.reconcile().await?;
+                reconciled = Some(Instant::now());
+            }
+            let options = CycleOptions {
+                deployment: self.journal.deployment().to_owned(),
+                at_start: std::mem::take(&mut at_start),
+                requested: self.controls.take_distribute(),
+                paused: self.controls.is_paused(),
+            };
+            self.state.paused = options.paused;
+            let Some(record) = self.cycle(&options).await? else {
+                // Told to stop in the middle of a cycle. The journal knows what was sent.
+                return Ok(Ended::Stopped);
+            };
+            for note in self.market.take_notes() {
+                self.reporter.event(Event::Market(note));
+            }
+            self.reporter.cycle(self.config.current(), &record, &self.state);
+            done += 1;
+            if self.cycles.is_some_and(|cycles| done >= cycles) {
+                self.stop()?;
+                return Ok(Ended::Done);
+            }
+            self.wait().await?;
+        }
+    }
+
+    /// One cycle, unless a stop comes in between and it does not end in time.
+    async fn cycle(&mut self, options: &CycleOptions) -> Result<Option<CycleRecord>, Failure> {
+        self.broker.begin();
+        let policy = &self.config.current().policy;
+        tokio::select! {
+            biased;
+            () = self.market.prepare(policy, &self.state, self.clock.now()) => {}
+            () = grace(&self.controls) => return Ok(None),
+        }
+        let mut world = World {
+            clock: self.clock,
+            market: self.market,
+            broker: &mut self.broker,
+            store: &mut self.journal,
+        };
+        let cycle = run_cycle(&mut world, policy, &mut self.state, options);
+        let ended = tokio::select! {
+            biased;
+            record = cycle => Some(record),
+            () = grace(&self.controls) => None,
+            () = tokio::time::sleep(CYCLE_DEADLINE) => {
+                let message = format!(
+                    "the cycle did not end within {} minutes; start again to continue from the journal",
+                    CYCLE_DEADLINE.as_secs() / 60
+                );
+                return Err(Failure::new(Code::Failed, message));
+            }
+        };
+        ended.transpose().map_err(|error| {
+            self.reporter.event(Event::Error(format!("the journal could not be written: {error}")));
+            Failure::from_error(Code::CannotWrite, &error)
+        })
+    }
+
+    /// Waits for the next cycle. A pause or its end is written down at once.
+    async fn wait(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + self.config.current().bot.cycle_sleep;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let asked = tokio::select! {
+                () = self.controls.asked() => true,
+                () = tokio::time::sleep(left) => false,
+            };
+            if !asked || self.controls.is_stopping() {
+                return Ok(());
+            }
+            if self.controls.is_paused() == self.state.paused {
+                // A distribution or a reload: not worth waiting for.
+                return Ok(());
+            }
+            self.state.paused = self.controls.is_paused();
+            self.flush()?;
+            self.reporter.event(Event::Paused(self.state.paused));
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        self.journal
+            .flush(&self.state, self.broker.checkpoint())
+            .map_err(|error| Failure::from_error(Code::CannotWrite, &error))
+    }
+
+    fn stop(&mut self) -> Result<Ended, Failure> {
+        self.flush()?;
+        Ok(Ended::Stopped)
+    }
+
+    /// An edit that is wrong keeps the last good configuration and is told once.
+    fn reload(&mut self) {
+        match self.config.offer((self.load)()) {
+            ReloadOutcome::Unchanged => {}
+            ReloadOutcome::Changed { paths } => {
+                self.broker.broker().watch(self.config.current());
+                self.reporter.event(Event::Reloaded(paths));
+            }
+            ReloadOutcome::KeptLastGood { problems, first_time } => {
+                if first_time {
+                    self.reporter.event(Event::ConfigRejected(problems.to_string()));
+                }
+            }
+        }
+    }
+
+    async fn reconcile(&mut self) -> Result<(), Failure> {
+        let since = self.clock.now().plus_ms(-KNOWN_DAYS * 86_400_000);
+        let known = self.journal.intent_ids(since)?;
+        let notes = tokio::select! {
+            biased;
+            notes = self.broker.broker().reconcile(&known) => notes,
+            () = grace(&self.controls) => Vec::new(),
+        };
+        for note in notes {
+            self.reporter.event(Event::Account(note));
+        }
+        Ok(())
+    }
+}
+
+/// Returns some time after a stop was asked for.
+async fn grace(controls: &Controls) {
+    while !controls.is_stopping() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(STOP_GRACE).await;
+}
