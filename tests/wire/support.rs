@@ -1,0 +1,260 @@
+//! A simulated exchange, a configuration for it, and the program.
+
+use keel_simex::server::Double;
+use keel_simex::{Simex, SimexConfig};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// No process of a test lives longer.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// An asset of a test's portfolio.
+pub struct Asset {
+    pub ticker: &'static str,
+    pub venue: &'static str,
+    pub coingecko_id: &'static str,
+    pub level: u32,
+}
+
+pub const fn asset(
+    ticker: &'static str,
+    venue: &'static str,
+    coingecko_id: &'static str,
+    level: u32,
+) -> Asset {
+    Asset { ticker, venue, coingecko_id, level }
+}
+
+/// Two venues, five assets.
+pub const PORTFOLIO: [Asset; 5] = [
+    asset("BTC", "binance", "bitcoin", 1),
+    asset("ETH", "binance", "ethereum", 1),
+    asset("BNB", "binance", "binancecoin", 2),
+    asset("SOL", "okx", "solana", 2),
+    asset("LINK", "okx", "chainlink", 2),
+];
+
+/// A running exchange and a directory with a configuration for it.
+pub struct Bench {
+    pub simex: Simex,
+    pub config: Value,
+    directory: TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// A world whose signals buy everything: prices rose for hours and go on rising a little.
+pub fn rising() -> SimexConfig {
+    let mut config = SimexConfig::default();
+    for venue in config.venues.values_mut() {
+        venue.limit_factor = 100;
+    }
+    config
+}
+
+impl Bench {
+    pub fn new(world: SimexConfig) -> Self {
+        Self::with_assets(world, &PORTFOLIO)
+    }
+
+    pub fn with_assets(world: SimexConfig, assets: &[Asset]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let simex = runtime.block_on(Simex::start(world)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(&simex, assets);
+        let bench = Self { simex, config, directory, _runtime: runtime };
+        bench.write_config();
+        bench.write_strategies(assets);
+        bench
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Writes `config` to its file, readable by its owner alone.
+    pub fn write_config(&self) {
+        let path = self.path("keel.json");
+        std::fs::write(&path, serde_json::to_string_pretty(&self.config).unwrap()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Channels so narrow that signals come at once.
+    fn write_strategies(&self, assets: &[Asset]) {
+        std::fs::create_dir_all(self.path("strategies")).unwrap();
+        for asset in assets {
+            let file = self.path(&format!("strategies/{}.json", asset.ticker));
+            let strategy = json!({
+                "position_kc_window": 5, "position_kc_atr": 5, "position_kc_mult": 0.2,
+                "trend_kc_window": 5, "trend_kc_atr": 5, "trend_kc_mult": 0.2,
+            });
+            std::fs::write(file, strategy.to_string()).unwrap();
+        }
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keel"));
+        command
+            .args(arguments)
+            .args(["-c", "keel.json"])
+            .current_dir(self.directory.path())
+            .env_clear()
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Trades live for so many cycles and gives what was printed.
+    pub fn trade(&self, cycles: u64) -> Output {
+        let cycles = cycles.to_string();
+        let mut command = self.command(&["trade", "--live", "--yes", "--cycles", &cycles]);
+        finish(&mut command)
+    }
+
+    pub fn traded(&self, cycles: u64) {
+        let output = self.trade(cycles);
+        assert!(output.status.success(), "{}", told(&output));
+    }
+
+    /// What the journal says, by an independent reader.
+    pub fn query(&self, sql: &str) -> Vec<Vec<String>> {
+        let connection = rusqlite::Connection::open_with_flags(
+            self.path("keel.sqlite"),
+            rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
+        )
+        .unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        let columns = statement.column_count();
+        let rows = statement
+            .query_map([], |row| {
+                (0..columns)
+                    .map(|column| {
+                        Ok(match row.get_ref(column)? {
+                            rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                            rusqlite::types::ValueRef::Text(text) => {
+                                String::from_utf8_lossy(text).into_owned()
+                            }
+                            other => format!("{other:?}"),
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("logs/keel.log")).unwrap_or_default()
+    }
+
+    /// Nothing was sent twice, the exchange's books add up, and the journal knows every order of
+    /// the exchange with exactly what was executed.
+    pub fn audit(&self) {
+        let report = self.simex.oracle();
+        assert_eq!(report.duplicates(), Vec::<&str>::new(), "sent twice");
+        assert_eq!(report.faults(), Vec::<&str>::new(), "the exchange's own books");
+        for (venue, seen) in &report.venues {
+            for (id, executed) in &seen.executed {
+                let known = self.query(&format!(
+                    "SELECT intents.id FROM intents WHERE REPLACE(intents.id, '-', '') = \
+                     REPLACE('{id}', '-', '') AND venue = '{venue}'"
+                ));
+                assert_eq!(known.len(), 1, "{venue}: order {id} is not in the journal");
+                let fills =
+                    self.query(&format!("SELECT amount FROM fills WHERE id = '{}'", known[0][0]));
+                let booked: rust_decimal::Decimal =
+                    fills.iter().map(|row| row[0].parse::<rust_decimal::Decimal>().unwrap()).sum();
+                assert_eq!(booked, *executed, "{venue}: order {id}");
+            }
+        }
+    }
+}
+
+/// Waits for the end of a process, but not for ever.
+pub fn finish(command: &mut Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        if receiver.recv_timeout(LONGEST).is_err() {
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    let _ = sender.send(());
+    output
+}
+
+pub fn told(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// Waits until something is so.
+pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn config(simex: &Simex, assets: &[Asset]) -> Value {
+    let venues = simex.config();
+    let mut exchanges = serde_json::Map::new();
+    let mut credentials = serde_json::Map::new();
+    for (place, venue) in &venues.venues {
+        let name = format!("{place:?}").to_lowercase();
+        let double = if name == "okx" { Double::Okx } else { Double::Binance };
+        exchanges.insert(
+            name.clone(),
+            json!({ "credentials_key": name, "urls": { "api": simex.url(double) } }),
+        );
+        let key = &venue.keys[0];
+        credentials.insert(
+            name,
+            json!({ "apiKey": key.key, "secret": key.secret, "password": key.passphrase }),
+        );
+    }
+    let mut portfolio = vec![json!({ "ticker": "USDT", "level": 0, "exchange": "N/A" })];
+    portfolio.extend(assets.iter().map(|asset| {
+        json!({
+            "ticker": asset.ticker, "level": asset.level, "exchange": asset.venue,
+            "coingecko_id": asset.coingecko_id, "position_interval": 60, "trend_interval": 60,
+            "strategy_file": format!("{}.json", asset.ticker), "strategy_name": "keltner_channel",
+        })
+    }));
+    json!({
+        "bot_settings": {
+            "dry_run": false, "cycle_sleep_duration_seconds": 0.1, "retry_delay_seconds_network": 0.05,
+            "indicator_history_size": 200, "max_indicator_history_size": 1000,
+            "min_order_value_usd": 15, "rebalance_threshold_percentage": 0.01,
+        },
+        "paths": {
+            "portfolio_strategies_dir": "strategies", "global_status_file_path": "status.json",
+            "log_dir": "logs",
+        },
+        "limits": {
+            "max_orders_per_day": 100_000, "max_turnover_per_day": 10_000, "max_orders_per_cycle": 1000,
+        },
+        "coingecko": { "base_url": format!("{}/api/v3", simex.url(Double::Coingecko)) },
+        "exchange_configurations": exchanges,
+        "exchanges_credentials": credentials,
+        "portfolio_assets": portfolio,
+    })
+}
+
+/// Reads a JSON file of the program.
+pub fn read_json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
