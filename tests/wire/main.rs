@@ -2,5 +2,7 @@
 //! `docs/faults.md` says which test stands for which row of the fault catalogue.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
+mod crash;
 mod cycles;
+mod faults;
 mod support;

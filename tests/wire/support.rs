@@ -1,10 +1,11 @@
 //! A simulated exchange, a configuration for it, and the program.
 
+use keel_simex::config::PriceSource;
 use keel_simex::server::Double;
 use keel_simex::{Simex, SimexConfig};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -48,7 +49,10 @@ pub struct Bench {
 
 /// A world whose signals buy everything: prices rose for hours and go on rising a little.
 pub fn rising() -> SimexConfig {
-    let mut config = SimexConfig::default();
+    let mut config = SimexConfig {
+        prices: PriceSource::Generated { seed: 7, history_hours: 60, future_hours: 12 },
+        ..SimexConfig::default()
+    };
     for venue in config.venues.values_mut() {
         venue.limit_factor = 100;
     }
@@ -147,6 +151,81 @@ impl Bench {
             })
             .unwrap();
         rows.map(Result::unwrap).collect()
+    }
+
+    /// After any trouble with orders: a process that runs for a while resolves every order, nothing
+    /// was sent twice, nothing is lost.
+    pub fn settles(&self) {
+        self.simex.clear_faults();
+        let start = Instant::now();
+        while self.unresolved() > 0 {
+            assert!(start.elapsed() < Duration::from_secs(240), "never settled: {}", self.log());
+            let output = self.run_for(Duration::from_secs(90), || self.unresolved() == 0);
+            assert!(output.status.success(), "{}", told(&output));
+        }
+        self.audit();
+        self.balances_agree();
+    }
+
+    /// Orders whose outcome is not known.
+    pub fn unresolved(&self) -> usize {
+        let sql = "SELECT id FROM intents WHERE COALESCE((SELECT outcome FROM outcomes WHERE
+             outcomes.id = intents.id ORDER BY place DESC LIMIT 1), 'unknown') = 'unknown'";
+        self.try_query(sql).map_or(0, |rows| rows.len())
+    }
+
+    /// Trades live until something is so, or the time is over, and stops it by SIGTERM.
+    pub fn run_for(&self, longest: Duration, mut is_so: impl FnMut() -> bool) -> Output {
+        let mut command = self.command(&["trade", "--live", "--yes"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Instant::now();
+        while start.elapsed() < longest && !is_so() {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The same, or nothing while the journal cannot be read.
+    pub fn try_query(&self, sql: &str) -> Option<Vec<Vec<String>>> {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.query(sql))).ok()
+    }
+
+    /// What `status.json` says.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&std::fs::read_to_string(self.path("status.json")).unwrap()).unwrap()
+    }
+
+    /// The last decision about it is that its exchange lacks funds.
+    pub fn is_short_of_funds(&self, ticker: &str) -> bool {
+        let reason = self.query(&format!(
+            "SELECT reason FROM decisions WHERE ticker = '{ticker}' AND cycle = (SELECT MAX(cycle)
+             FROM cycles WHERE cause <> 'none')"
+        ));
+        reason.first().is_some_and(|row| {
+            ["funds_on_other_exchange", "insufficient_funds"].contains(&row[0].as_str())
+        })
+    }
+
+    /// What the daemon believes to hold is what the exchanges hold, to the last digit.
+    pub fn balances_agree(&self) {
+        self.traded(1);
+        let state = self.query("SELECT state FROM state");
+        let state: Value = serde_json::from_str(&state[0][0]).unwrap();
+        let report = self.simex.oracle();
+        for asset in self.config["portfolio_assets"].as_array().unwrap() {
+            let (ticker, venue) = (asset["ticker"].as_str().unwrap(), &asset["exchange"]);
+            let Some(held) = report.venues.get(venue.as_str().unwrap()) else { continue };
+            let known = &state["assets"][ticker]["balance"]["free"];
+            let known: rust_decimal::Decimal = known.as_str().unwrap().parse().unwrap();
+            let real = held.balances.get(ticker).copied().unwrap_or_default();
+            assert_eq!(known, real, "{ticker} at {venue}");
+        }
+        for (venue, held) in &report.venues {
+            let known = &state["stablecoin"][venue]["free"];
+            let known: rust_decimal::Decimal = known.as_str().unwrap().parse().unwrap();
+            assert_eq!(known, held.balances.get("USDT").copied().unwrap_or_default(), "{venue}");
+        }
     }
 
     pub fn log(&self) -> String {
@@ -252,9 +331,4 @@ fn config(simex: &Simex, assets: &[Asset]) -> Value {
         "exchanges_credentials": credentials,
         "portfolio_assets": portfolio,
     })
-}
-
-/// Reads a JSON file of the program.
-pub fn read_json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

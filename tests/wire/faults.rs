@@ -1,0 +1,329 @@
+//! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
+
+use crate::support::{Bench, finish, rising, told, wait_for};
+use keel_simex::faults::{Action, Body, Fault, When};
+use keel_simex::prices::Place;
+use keel_simex::server::Double;
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ORDERS: [(&str, &str); 2] =
+    [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
+
+fn orders_sent(bench: &Bench) -> u64 {
+    bench.simex.calls(Double::Binance, ORDERS[0].1) + bench.simex.calls(Double::Okx, ORDERS[1].1)
+}
+
+fn status(code: u16, body: &str) -> Action {
+    Action::Status { code, body: body.to_owned(), headers: BTreeMap::new() }
+}
+
+#[test]
+fn f001_f004_executed_orders_whose_answers_are_lost_are_booked_once() {
+    let bench = Bench::new(rising());
+    for (double, endpoint) in ORDERS {
+        bench.simex.fault(Fault::next(endpoint, When::After, Action::Drop).at(double));
+        let lost = Fault::next(endpoint, When::After, status(503, "<html>busy</html>"));
+        bench.simex.fault(lost.at(double).at_call(2));
+    }
+    bench.traded(1);
+    bench.settles();
+    let refused = bench.query("SELECT COUNT(*) FROM outcomes WHERE outcome = 'rejected'");
+    assert_eq!(refused[0][0], "0", "what was executed is never called refused");
+}
+
+#[test]
+fn f002_f005_orders_that_never_arrived_are_proven_absent_before_they_are_planned_again() {
+    let bench = Bench::new(rising());
+    for (double, endpoint) in ORDERS {
+        bench.simex.fault(Fault::next(endpoint, When::Before, Action::Drop).at(double));
+    }
+    bench.traded(1);
+    let sent = orders_sent(&bench);
+    assert!(sent > 0);
+    bench.settles();
+    let proven = bench.query("SELECT detail FROM outcomes WHERE outcome = 'rejected'");
+    assert!(proven.iter().any(|row| row[0].starts_with("never accepted")), "{proven:?}");
+}
+
+#[test]
+fn f007_f008_a_body_that_is_no_answer_is_unknown_and_an_inner_refusal_is_a_refusal() {
+    let bench = Bench::new(rising());
+    let [(binance, order), (okx, okx_order)] = ORDERS;
+    for (call, body) in [(1, Body::Html), (2, Body::Empty), (3, Body::Cut)] {
+        let fault = Fault::next(order, When::After, Action::Body(body));
+        bench.simex.fault(fault.at(binance).at_call(call));
+    }
+    // Not even the question what became of it is answered in this cycle.
+    let fault = Fault::standing("GET /api/v3/order", When::Before, Action::Body(Body::Html));
+    bench.simex.fault(fault.at(binance));
+    let inner = r#"{"code":"1","msg":"","data":[{"clOrdId":"x","ordId":"","sCode":"51008","sMsg":"Order failed. Insufficient USDT balance."}]}"#;
+    bench.simex.fault(Fault::next(okx_order, When::Before, status(200, inner)).at(okx));
+    bench.traded(1);
+    let outcomes = bench.query("SELECT outcome, detail FROM outcomes ORDER BY place");
+    assert!(outcomes.iter().any(|row| row[0] == "unknown"), "{outcomes:?}");
+    assert!(
+        outcomes.iter().any(|row| row[0] == "rejected" && row[1].contains("51008")),
+        "{outcomes:?}"
+    );
+    bench.settles();
+}
+
+#[test]
+fn f022_f073_a_refused_order_is_not_sent_again_as_it_was() {
+    let bench = Bench::new(rising());
+    let body = r#"{"code":-2010,"msg":"Account has insufficient balance for requested action."}"#;
+    let fault = Fault::standing(ORDERS[0].1, When::Before, status(400, body));
+    bench.simex.fault(fault.at("binance"));
+    bench.traded(3);
+    let ids = bench.query("SELECT id FROM intents WHERE venue = 'binance'");
+    let sent = bench.simex.calls(Double::Binance, ORDERS[0].1);
+    assert_eq!(sent, u64::try_from(ids.len()).unwrap(), "one request for each intent");
+    assert!(sent <= 9, "no loop: {sent}");
+    bench.settles();
+}
+
+#[test]
+fn f030_a_full_disk_sends_nothing_and_heals_when_there_is_space() {
+    let bench = Bench::new(rising());
+    bench.traded(1);
+    let before = orders_sent(&bench);
+    assert!(bench.simex.move_price("BTC", 1.2));
+    let output = traced(&bench, &["-e", "inject=pwrite64:error=ENOSPC:when=1+"], 1);
+    assert!(!output.status.success());
+    assert_eq!(orders_sent(&bench), before, "nothing is sent without a journal");
+    bench.traded(1);
+    bench.settles();
+}
+
+#[test]
+fn f035_a_write_ahead_log_cut_anywhere_opens_to_finished_writes_or_is_refused() {
+    let bench = Bench::new(rising());
+    // Killed, so that the write-ahead log is still there.
+    let output = traced(&bench, &["-e", "inject=pwrite64:signal=KILL:when=24"], 1);
+    assert!(!output.status.success());
+    let wal = std::fs::read(bench.path("keel.sqlite-wal")).unwrap();
+    assert!(wal.len() > 1000, "{}", wal.len());
+    let ids = |bench: &Bench| {
+        bench.try_query("SELECT id FROM intents").map(|rows| rows.len()).unwrap_or_default()
+    };
+    let all = ids(&bench);
+    for cut in (0..wal.len()).step_by(wal.len() / 40 + 1) {
+        std::fs::write(bench.path("keel.sqlite-wal"), &wal[..cut]).unwrap();
+        let output = finish(&mut bench.command(&["status"]));
+        let text = told(&output);
+        assert!(!text.contains("panicked"), "cut at {cut}: {text}");
+        assert!(ids(&bench) <= all);
+        std::fs::remove_file(bench.path("keel.sqlite-shm")).ok();
+    }
+    std::fs::write(bench.path("keel.sqlite-wal"), &wal).unwrap();
+    bench.settles();
+}
+
+#[test]
+fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
+    let bench = Bench::new(rising());
+    let mut first = bench.command(&["trade", "--live", "--yes"]);
+    let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the first to trade", || orders_sent(&bench) > 0);
+    let second = bench.trade(1);
+    assert_eq!(second.status.code(), Some(5), "{}", told(&second));
+    terminate(&mut first, Duration::from_secs(5));
+    // Another installation with the same key trades, and then the first one starts again.
+    std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
+    for file in ["keel.json", "strategies/BTC.json"] {
+        std::fs::copy(bench.path(file), bench.path("other").join(file)).unwrap();
+    }
+    assert!(bench.simex.deposit(Place::Binance, "USDT", 5_000.into()));
+    let mut other = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
+    let output = finish(other.current_dir(bench.path("other")));
+    assert!(output.status.success(), "{}", told(&output));
+    bench.traded(1);
+    assert!(bench.log().contains("not ours"), "{}", bench.log());
+}
+
+fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > longest + Duration::from_secs(2) {
+            child.kill().unwrap();
+            panic!("still there after {:?}", start.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_again() {
+    let bench = Bench::new(rising());
+    let fault = Fault::next(ORDERS[0].1, When::After, Action::DelayMs(12_000));
+    bench.simex.fault(fault.at("binance"));
+    let mut command = bench.command(&["trade", "--live", "--yes"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the order", || bench.simex.calls(Double::Binance, ORDERS[0].1) > 0);
+    terminate(&mut child, Duration::from_secs(5));
+    bench.settles();
+}
+
+#[test]
+fn f046_a_skewed_venue_clock_is_measured_and_a_jump_is_a_refusal() {
+    let mut world = rising();
+    world.venues.get_mut(&Place::Binance).unwrap().skew_ms = 20_000;
+    let bench = Bench::new(world);
+    let fault = Fault::next(ORDERS[0].1, When::Before, Action::SkewMs(-90_000));
+    bench.simex.fault(fault.at("binance"));
+    bench.traded(2);
+    let outcomes = bench.query("SELECT outcome, detail FROM outcomes ORDER BY place");
+    assert!(
+        outcomes.iter().any(|row| row[0] == "rejected" && row[1].contains("-1021")),
+        "{outcomes:?}"
+    );
+    assert!(outcomes.iter().any(|row| row[0] == "filled"), "{outcomes:?}");
+    bench.settles();
+}
+
+#[test]
+fn f065_without_caps_the_last_known_are_used() {
+    let bench = Bench::new(rising());
+    bench.traded(1);
+    let fault = Fault::standing("*", When::Before, status(429, ""));
+    bench.simex.fault(fault.at("coingecko"));
+    bench.traded(1);
+    assert!(bench.log().contains("CoinGecko"), "{}", bench.log());
+    let last = bench.query("SELECT COUNT(*) FROM decisions WHERE reason = 'no_market_cap'");
+    assert_eq!(last[0][0], "0", "caps of the state are used");
+    bench.settles();
+}
+
+#[test]
+fn f085_f086_a_venue_that_refuses_the_key_is_left_alone_and_the_other_trades() {
+    let bench = Bench::new(rising());
+    bench.traded(1);
+    for (venue, endpoint) in [("binance", "GET /api/v3/account")] {
+        let fault = Fault::standing(endpoint, When::Before, status(503, "down"));
+        bench.simex.fault(fault.at(venue));
+    }
+    let before = bench.simex.calls(Double::Binance, ORDERS[0].1);
+    assert!(bench.simex.move_price("SOL", 0.8) && bench.simex.move_price("LINK", 1.25));
+    bench.traded(1);
+    assert_eq!(bench.simex.calls(Double::Binance, ORDERS[0].1), before, "not read, not traded");
+    let okx = bench.query("SELECT COUNT(*) FROM intents WHERE venue = 'okx'");
+    assert_ne!(okx[0][0], "0");
+    bench.simex.clear_faults();
+    bench.simex.set_revoked(Place::Binance, true);
+    let output = bench.trade(1);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("API key"), "{}", told(&output));
+    bench.simex.set_revoked(Place::Binance, false);
+    bench.settles();
+}
+
+#[test]
+fn f087_proxy_variables_are_ignored() {
+    let bench = Bench::new(rising());
+    let mut command = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
+        command.env(name, "http://127.0.0.1:9");
+    }
+    let output = finish(&mut command);
+    assert!(output.status.success(), "{}", told(&output));
+    assert!(orders_sent(&bench) > 0);
+}
+
+#[test]
+fn f101_a_config_with_keys_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bench = Bench::new(rising());
+    let open = std::fs::Permissions::from_mode(0o644);
+    std::fs::set_permissions(bench.path("keel.json"), open).unwrap();
+    let output = bench.trade(1);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("chmod 600"), "{}", told(&output));
+    assert!(!bench.path("keel.sqlite").exists());
+}
+
+#[test]
+fn f102_a_key_that_can_withdraw_is_refused() {
+    let bench = Bench::new(rising());
+    bench.simex.set_withdraw_right(Place::Okx, true);
+    let output = bench.trade(1);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    assert!(told(&output).contains("withdraw"), "{}", told(&output));
+    assert_eq!(orders_sent(&bench), 0);
+    let doctor = finish(&mut bench.command(&["doctor"]));
+    assert_eq!(doctor.status.code(), Some(7), "{}", told(&doctor));
+}
+
+/// Keys and secrets in any usual encoding, in anything that the program writes.
+#[test]
+fn f093_no_output_holds_a_secret() {
+    let mut bench = Bench::new(rising());
+    bench.config["logging"] = serde_json::json!({ "level": "DEBUG" });
+    bench.write_config();
+    let mut printed = Vec::new();
+    let mut run = |bench: &Bench, arguments: &[&str]| {
+        let mut command = bench.command(arguments);
+        command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
+        let output = finish(&mut command);
+        printed.extend([output.stdout, output.stderr]);
+    };
+    for (double, endpoint) in ORDERS {
+        for (call, action) in
+            [(1, Action::Drop), (2, status(500, "x")), (3, Action::Body(Body::Html))]
+        {
+            let fault = Fault::next(endpoint, When::After, action);
+            bench.simex.fault(fault.at(double).at_call(call));
+        }
+    }
+    run(&bench, &["trade", "--live", "--yes", "--cycles", "2"]);
+    let fault = Fault::standing("*", When::Before, Action::Reset);
+    bench.simex.fault(fault);
+    run(&bench, &["trade", "--live", "--yes", "--cycles", "1"]);
+    run(&bench, &["doctor"]);
+    run(&bench, &["config", "show"]);
+    run(&bench, &["trade", "--live", "--yes", "--cycles", "x"]);
+    for name in ["logs/keel.log", "status.json", "keel.sqlite", "keel.sqlite-wal"] {
+        printed.extend(std::fs::read(bench.path(name)).ok());
+    }
+    let text: Vec<String> =
+        printed.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    let all = text.join("\n");
+    assert!(all.len() > 2000);
+    for venue in bench.simex.config().venues.values() {
+        let key = &venue.keys[0];
+        for secret in [&key.secret, &key.passphrase, &key.key] {
+            for encoded in encodings(secret) {
+                assert!(!all.contains(&encoded), "a secret is shown as {encoded}");
+            }
+        }
+    }
+}
+
+fn encodings(secret: &str) -> Vec<String> {
+    use base64::Engine as _;
+    let engines =
+        [base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE];
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut all = vec![secret.to_owned(), hex.to_uppercase(), hex, secret[..16].to_owned()];
+    for engine in engines {
+        let text = engine.encode(secret);
+        all.push(text.trim_end_matches('=').to_owned());
+    }
+    all
+}
+
+/// Runs live cycles under strace, which does to system calls what `rules` say.
+pub fn traced(bench: &Bench, rules: &[&str], cycles: u64) -> std::process::Output {
+    let cycles = cycles.to_string();
+    let plain = bench.command(&["trade", "--live", "--yes", "--cycles", &cycles]);
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null"]).args(rules).arg(plain.get_program());
+    command.args(plain.get_args()).current_dir(plain.get_current_dir().unwrap());
+    command.stdin(Stdio::null());
+    finish(&mut command)
+}
