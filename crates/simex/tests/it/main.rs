@@ -13,3 +13,5 @@ mod doubles;
 mod faults;
 #[cfg(test)]
 mod okx;
+#[cfg(test)]
+mod practice;
