@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use open::{JournalError, Mode, NewJournal};
-pub use read::{CycleRow, DecisionRow, Reader, TradeRow};
+pub use read::{CycleRow, DecisionRow, FillRow, Reader, TradeRow};
 
 use keel_core::state::State;
 use rusqlite::Connection;
