@@ -1,7 +1,7 @@
 //! `/profit`, `/daily` and `/performance`: what was gained, from the journal.
 
 use super::{DeskContext, NO_CYCLE, minute};
-use crate::journal::{CycleRow, FillRow, JournalError, Reader};
+use crate::journal::{BookedFill, CycleRow, JournalError, Reader};
 use crate::output;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_telegram::Answer;
@@ -142,7 +142,7 @@ struct Book {
     fills: u64,
 }
 
-fn count(fill: &FillRow, stablecoin: &str, books: &mut BTreeMap<String, Book>) {
+fn count(fill: &BookedFill, stablecoin: &str, books: &mut BTreeMap<String, Book>) {
     let Some((base, quote)) = fill.symbol.split_once('/') else { return };
     let amount = number(&fill.amount);
     // An order between two assets is worth the part of its planned value that was executed.

@@ -4,13 +4,14 @@ use crate::activity;
 use crate::benchmarks;
 use crate::collect::{Both, Collector};
 use crate::data_notes;
+use crate::memory::{Memory, RememberingMarket};
 use crate::run::{Flow, Run};
 use crate::statistics::{DailyCurve, of_curve};
 use keel_core::amount::{Money, Qty};
 use keel_core::asset::{Ticker, VenueId};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::policy::{AssetPolicy, Policy};
-use keel_core::ports::{Broker as _, Store, StoreError};
+use keel_core::ports::{Broker as _, MarketData, Store, StoreError};
 use keel_core::state::State;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::models::CostModels;
@@ -121,17 +122,30 @@ pub(crate) struct Played {
     pub(crate) checkpoint: Option<String>,
 }
 
-/// The loop of the daemon, with a clock that the tape moves.
+/// The loop of the daemon over the tape of a scenario, with what strategies said worked out ahead.
 pub(crate) fn play(
     scenario: &Scenario<'_>,
     store: &mut impl Store,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Played, StoreError> {
-    let policy = scenario.policy;
+    let memory = Memory::default();
+    memory.prepare(scenario.tape, scenario.policy, scenario.moments);
     let clock = TapeClock::default();
-    let market = ReplayMarket::new(scenario.tape, &clock);
+    let market = RememberingMarket::new(scenario.tape, &clock, &memory, scenario.policy, false);
+    play_on(scenario, &clock, &market, store, progress)
+}
+
+/// The loop of the daemon on any market data, with a clock that the tape moves.
+pub(crate) fn play_on<M: MarketData>(
+    scenario: &Scenario<'_>,
+    clock: &TapeClock,
+    market: &M,
+    store: &mut impl Store,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Played, StoreError> {
+    let policy = scenario.policy;
     let account = scenario.account.clone();
-    let mut broker = PaperBroker::new(&market, policy.stablecoin.clone(), scenario.costs, account);
+    let mut broker = PaperBroker::new(market, policy.stablecoin.clone(), scenario.costs, account);
     let mut state = State::default();
     let mut options =
         CycleOptions { deployment: scenario.deployment.clone(), ..CycleOptions::default() };
@@ -152,8 +166,7 @@ pub(crate) fn play(
                 played.notes.extend(note);
             }
             options.at_start = done == 0;
-            let mut world =
-                World { clock: &clock, market: &market, broker: &mut broker, store: &mut *store };
+            let mut world = World { clock, market, broker: &mut broker, store: &mut *store };
             run_cycle(&mut world, policy, &mut state, &options).await?;
             progress(done + 1);
         }
@@ -170,7 +183,6 @@ fn worth(scenario: &Scenario<'_>) -> Money {
     let clock = TapeClock::at(*first);
     let market = ReplayMarket::new(scenario.tape, &clock);
     let price = |venue: &VenueId, ticker: &Ticker| {
-        use keel_core::ports::MarketData as _;
         let symbol = keel_core::asset::Symbol::new(ticker.clone(), policy.stablecoin.clone());
         let answer = pollster::block_on(market.prices(venue, &[symbol])).ok()?;
         Some(answer.first().copied().flatten()?.price)

@@ -7,6 +7,7 @@ mod benchmarks;
 mod collect;
 mod data_notes;
 pub mod engine;
+pub mod memory;
 pub mod run;
 pub mod statistics;
 

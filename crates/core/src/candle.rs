@@ -237,6 +237,21 @@ pub struct Bars<'a> {
     pub volume: &'a [f64],
 }
 
+impl<'a> Bars<'a> {
+    /// Some of the rows.
+    #[must_use]
+    pub fn part(self, rows: Range<usize>) -> Self {
+        let of = |column: &'a [f64]| &column[rows.clone()];
+        Self {
+            open: of(self.open),
+            high: of(self.high),
+            low: of(self.low),
+            close: of(self.close),
+            volume: of(self.volume),
+        }
+    }
+}
+
 /// A stretch of closed bars. Cheap to clone; what comes after it cannot be seen through it.
 #[derive(Clone, Debug)]
 pub struct Window {
@@ -262,6 +277,13 @@ impl Window {
     pub fn closed(series: &Arc<CandleSeries>, now: Timestamp, limit: usize) -> Self {
         let end = series.closed_by(now);
         Self { series: Arc::clone(series), range: end.saturating_sub(limit)..end }
+    }
+
+    /// Names the bars without showing them: where their series lies in memory, and their rows in
+    /// it. Two windows of the same name show the same bars while the series lives.
+    #[must_use]
+    pub fn identity(&self) -> (usize, Range<usize>) {
+        (Arc::as_ptr(&self.series).addr(), self.range.clone())
     }
 
     /// All bars of a series.

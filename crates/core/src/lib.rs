@@ -21,6 +21,7 @@ pub mod order;
 pub mod plan;
 pub mod policy;
 pub mod ports;
+pub mod question;
 pub mod reconcile;
 pub mod record;
 pub mod resample;

@@ -4,16 +4,16 @@
 //! it matters. Nothing unknown is taken for zero.
 
 use crate::asset::{Symbol, Ticker, VenueId};
-use crate::candle::{Bars, Window};
+use crate::candle::Window;
 use crate::decision::Reason;
 use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
 use crate::limits::{FUTURE_TOLERANCE_MS, Witnesses, judge_price};
 use crate::plan::Markets;
 use crate::policy::{AssetPolicy, Policy};
 use crate::ports::{Broker, MarketData, PortError};
-use crate::signal::{Signal, confirmed};
+use crate::question::{Asked, Newest, Question};
+use crate::signal::Signal;
 use crate::state::{AssetState, SignalState, State};
-use crate::strategy::{Params, Strategy};
 use crate::time::{Timeframe, Timestamp};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -244,27 +244,33 @@ impl<M: MarketData> CandleCache<'_, M> {
     }
 }
 
-/// The signals at the newest bar and the one before.
-#[derive(Clone, Copy)]
-struct Newest {
-    prev_1: Signal,
-    prev_2: Signal,
-}
-
-fn newest(strategy: &Strategy, params: &Params, bars: Bars<'_>, confirmation: usize) -> Newest {
-    let signals = (strategy.signals)(bars, params);
-    Newest {
-        prev_1: confirmed(&signals, confirmation),
-        prev_2: confirmed(&signals[..signals.len().saturating_sub(1)], confirmation),
-    }
-}
-
 fn map_jobs<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync + Send) -> Vec<T> {
     if jobs.len() < PARALLEL_FROM {
         jobs.iter().map(work).collect()
     } else {
         jobs.par_iter().map(work).collect()
     }
+}
+
+/// The answers to the questions: what is remembered, and what must be worked out, the latter on all
+/// cores. The frame of dominance candles is made only when it is needed.
+fn answers<M: MarketData>(
+    market: &M,
+    questions: &[Question<'_>],
+    members: Option<&[Member]>,
+) -> Vec<Newest> {
+    let mut answers: Vec<Option<Newest>> =
+        questions.iter().map(|question| market.recall(question)).collect();
+    let open: Vec<usize> = (0..answers.len()).filter(|i| answers[*i].is_none()).collect();
+    if !open.is_empty() {
+        let frame = members.map(DominanceFrame::new);
+        let found = map_jobs(&open, |i| questions[*i].answer(frame.as_ref()));
+        for (i, answer) in open.into_iter().zip(found) {
+            market.keep(&questions[i], answer);
+            answers[i] = Some(answer);
+        }
+    }
+    answers.into_iter().map(Option::unwrap_or_default).collect()
 }
 
 async fn refresh_positions<M: MarketData>(
@@ -306,15 +312,16 @@ async fn refresh_positions<M: MarketData>(
                 }
             }
         }
-        let found = map_jobs(&jobs, |(i, window)| {
-            let asset = &policy.assets[*i];
-            newest(
-                asset.strategy,
-                &asset.position_params,
-                window.bars(),
-                settings.signal_confirmation_cycles,
-            )
-        });
+        let questions: Vec<Question<'_>> = jobs
+            .iter()
+            .map(|(i, window)| Question {
+                strategy: policy.assets[*i].strategy,
+                params: &policy.assets[*i].position_params,
+                confirmation: settings.signal_confirmation_cycles,
+                asked: Asked::Price(window),
+            })
+            .collect();
+        let found = answers(cache.market, &questions, None);
         for ((i, window), found) in jobs.into_iter().zip(found) {
             let can_grow = window.len() >= limit && limit < settings.max_indicator_history_size;
             if found.prev_1 == Signal::None && can_grow {
@@ -388,20 +395,20 @@ async fn refresh_trend_group<M: MarketData>(
         let gathered = gather(cache, state, timeframe, limit, now, Some(&members)).await?;
         let (indices, joined): (Vec<usize>, Vec<Member>) = gathered.into_iter().unzip();
         let longest = joined.iter().map(|member| member.window.len()).min().unwrap_or(0);
-        let frame = DominanceFrame::new(&joined);
         let jobs: Vec<(usize, usize)> = pending
             .iter()
             .filter_map(|i| indices.iter().position(|j| j == i).map(|at| (*i, at)))
             .collect();
-        let found = map_jobs(&jobs, |(i, at)| {
-            let asset = &policy.assets[*i];
-            newest(
-                asset.strategy,
-                &asset.trend_params,
-                frame.candles(*at).bars(),
-                settings.signal_confirmation_cycles,
-            )
-        });
+        let questions: Vec<Question<'_>> = jobs
+            .iter()
+            .map(|(i, at)| Question {
+                strategy: policy.assets[*i].strategy,
+                params: &policy.assets[*i].trend_params,
+                confirmation: settings.signal_confirmation_cycles,
+                asked: Asked::Dominance { members: &joined, at: *at },
+            })
+            .collect();
+        let found = answers(cache.market, &questions, Some(&joined));
         pending.clear();
         let can_grow = longest >= limit && limit < settings.max_indicator_history_size;
         for ((i, at), found) in jobs.into_iter().zip(found) {

@@ -7,6 +7,7 @@ use crate::limits::Depth;
 use crate::order::{ClientOrderId, Intent, Outcome};
 use crate::plan::Markets;
 use crate::policy::AssetPolicy;
+use crate::question::{Newest, Question};
 use crate::record::CycleRecord;
 use crate::state::{Balance, State};
 use crate::time::{Timeframe, Timestamp};
@@ -86,6 +87,15 @@ pub trait MarketData {
     ) -> impl Future<Output = Result<Option<PricePoint>, PortError>> {
         std::future::ready(Ok(None))
     }
+
+    /// The answer to a question to a strategy, when it was given before. A simulation that runs the
+    /// same bars many times may remember; everything else works it out.
+    fn recall(&self, _question: &Question<'_>) -> Option<Newest> {
+        None
+    }
+
+    /// Takes note of an answer that was worked out.
+    fn keep(&self, _question: &Question<'_>, _answer: Newest) {}
 
     /// The order book of a market, deep enough for an order of `amount`. A tape has none.
     fn depth(

@@ -7,6 +7,7 @@ pub mod client;
 mod coinbase;
 pub mod http;
 mod kraken;
+mod kucoin;
 mod okx;
 pub mod venue;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 use crate::api::{ExchangeApi, VenueFacts};
 use crate::http::Transport;
-use crate::{binance, bybit, coinbase, kraken, okx};
+use crate::{binance, bybit, coinbase, kraken, kucoin, okx};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -42,7 +42,7 @@ pub struct Venue {
 
 /// Every venue, by id.
 pub static VENUES: &[Venue] =
-    &[binance::VENUE, okx::VENUE, bybit::VENUE, kraken::VENUE, coinbase::VENUE];
+    &[binance::VENUE, okx::VENUE, bybit::VENUE, kraken::VENUE, kucoin::VENUE, coinbase::VENUE];
 
 /// The venue called `id`.
 #[must_use]

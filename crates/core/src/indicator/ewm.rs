@@ -46,6 +46,14 @@ impl Decay {
             self.keep * mean + self.alpha * value
         }
     }
+
+    /// The same without a branch, for several means side by side.
+    #[inline]
+    #[must_use]
+    pub fn step_straight(self, mean: f64, value: f64) -> f64 {
+        let next = self.keep * mean + self.alpha * value;
+        if mean.to_bits() == value.to_bits() { mean } else { next }
+    }
 }
 
 /// `out[0] = x[0]`, then [`Decay::step`]: pandas `Series.ewm(..., adjust=False).mean()`.

@@ -1,5 +1,7 @@
 //! Buy when the close breaks out above the Keltner channel, sell when it breaks out below.
 
+mod windows;
+
 use super::{ParamKind, ParamSpec, Params, Strategy};
 use crate::candle::Bars;
 use crate::indicator::{Decay, KeltnerParams};
@@ -29,9 +31,12 @@ pub(super) const STRATEGY: Strategy = Strategy {
         },
     ],
     signals,
+    windows: Some(windows::newest),
 };
 
-fn keltner_params(params: &Params) -> KeltnerParams {
+/// The parameters of a stage of `keltner_channel`, for those who draw its channel.
+#[must_use]
+pub fn keltner_params(params: &Params) -> KeltnerParams {
     let whole = |value: f64| {
         // `as` saturates: a value beyond the range was refused when the file was read.
         #[expect(
@@ -97,6 +102,7 @@ fn larger(a: f64, b: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::indicator::keltner_channel;
+    use crate::strategy::Windows;
     use proptest::prelude::*;
 
     fn reference(bars: Bars<'_>, params: KeltnerParams) -> Vec<Signal> {
@@ -141,6 +147,36 @@ mod tests {
                 signals(bars, &params),
                 reference(bars, KeltnerParams { window, atr, mult })
             );
+        }
+
+        #[test]
+        fn many_windows_together_equal_each_by_itself(
+            steps in proptest::collection::vec((-5_i32..=5, 0_u32..3, 0_u32..3), 1..700),
+            window in 1_u32..12, atr in 1_u32..12, mult in 0.1_f64..3.0,
+            size in 1_usize..500, from in 0_usize..300, confirmation in 1_usize..4
+        ) {
+            let mut columns: [Vec<f64>; 4] = Default::default();
+            let mut price = 1000.0;
+            for (step, up, down) in steps {
+                let next = price + f64::from(step) * 0.37;
+                let row = [
+                    price,
+                    price.max(next) + f64::from(up),
+                    price.min(next) - f64::from(down),
+                    next,
+                ];
+                for (column, value) in columns.iter_mut().zip(row) {
+                    column.push(value);
+                }
+                price = next;
+            }
+            let [open, high, low, close] = &columns;
+            let bars = Bars { open, high, low, close, volume: close };
+            let params = Params::new(vec![f64::from(window), f64::from(atr), mult]);
+            let windows = Windows { size, ends: from.min(close.len())..close.len() + 1, confirmation };
+            let together = windows::newest(bars, &params, &windows);
+            let apart = crate::strategy::Strategy { windows: None, ..STRATEGY };
+            prop_assert_eq!(together, apart.newest_of(bars, &params, &windows));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 mod keltner_channel;
 
+pub use keltner_channel::keltner_params;
+
 use crate::candle::Bars;
+use crate::question::{Newest, newest};
 use crate::signal::Signal;
 use std::collections::BTreeMap;
 
@@ -52,6 +55,9 @@ impl Params {
     }
 }
 
+/// The signals that count at the end of each window.
+pub type NewestOfWindows = fn(Bars<'_>, &Params, &Windows) -> Vec<Newest>;
+
 /// A row of [`STRATEGIES`].
 pub struct Strategy {
     /// Its name in the configuration.
@@ -63,6 +69,38 @@ pub struct Strategy {
     /// The signal after each bar: the last buy or sell so far, `None` before the first.
     /// One output per bar; only bars up to that one are read.
     pub signals: fn(Bars<'_>, &Params) -> Vec<Signal>,
+    /// The same for many windows of one series, faster than one by one and equal to it bit for bit
+    /// (a test holds them together); `None` where nobody wrote it.
+    pub windows: Option<NewestOfWindows>,
+}
+
+/// Windows of one series: for each end, the newest bars before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Bars in each window; fewer where the series has no more before the end.
+    pub size: usize,
+    /// Rows after the last one of each window, in order, at most the length of the series.
+    pub ends: std::ops::Range<usize>,
+    /// How many bars must carry a signal before it counts.
+    pub confirmation: usize,
+}
+
+impl Strategy {
+    /// The answer for each window.
+    #[must_use]
+    pub fn newest_of(&self, bars: Bars<'_>, params: &Params, windows: &Windows) -> Vec<Newest> {
+        match self.windows {
+            Some(together) => together(bars, params, windows),
+            None => windows
+                .ends
+                .clone()
+                .map(|end| {
+                    let part = bars.part(end.saturating_sub(windows.size)..end);
+                    newest(&(self.signals)(part, params), windows.confirmation)
+                })
+                .collect(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Strategy {
