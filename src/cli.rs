@@ -1,8 +1,8 @@
 //! The command line: what was typed, and which command it means.
 
 use crate::commands::{
-    backtest, check, config, data, demo, doctor, lookahead, plan, status, sweep, trade, trades,
-    warmup, why,
+    backtest, check, config, data, demo, doctor, export, lookahead, plan, report, status, sweep,
+    trade, trades, warmup, why,
 };
 use crate::exit::{Code, Failure};
 use crate::output;
@@ -54,6 +54,10 @@ enum Command {
     Why(why::Args),
     /// List orders and what became of them.
     Trades(trades::Args),
+    /// Write the report of a run: HTML, picture and tables.
+    Report(report::Args),
+    /// Write the trades of a run for tax programs.
+    Export(export::Args),
     /// Check configuration, strategies, data and journal.
     Check(check::Args),
     /// Ask exchanges and services whether a run can trade.
@@ -155,6 +159,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Data(command) => data::run(command),

@@ -297,10 +297,25 @@ fn a_sweep_writes_the_same_bytes_for_the_same_seed() {
     let place = place(&[whole("BTC", 50), whole("ETH", 50), whole("SOL", 50)]);
     let sweep = |file: &str, seed: &str| {
         let arguments = [
-            "sweep", "-c", "config.json", "--data", "data", "--timerange", "20230120-",
-            "--grid", "rebalance_threshold_percentage=0.01..0.2:8",
-            "--grid", "max_alt_coin_ratio=0.2,0.6,1", "--random", "6", "--seed", seed,
-            "--limit", "max_drawdown<=0.5", "--csv", file,
+            "sweep",
+            "-c",
+            "config.json",
+            "--data",
+            "data",
+            "--timerange",
+            "20230120-",
+            "--grid",
+            "rebalance_threshold_percentage=0.01..0.2:8",
+            "--grid",
+            "max_alt_coin_ratio=0.2,0.6,1",
+            "--random",
+            "6",
+            "--seed",
+            seed,
+            "--limit",
+            "max_drawdown<=0.5",
+            "--csv",
+            file,
         ];
         let run = keel(place.path(), &arguments);
         run.expect(0, &["6 of 24 points tried", "The best Sharpe ratio", "without any skill"]);

@@ -97,7 +97,7 @@ impl<'m, M: MarketData> PaperBroker<'m, M> {
     }
 
     /// The same from the venue's own order book, where there is one: spread and impact are in it.
-    async fn from_book(&self, order: &PlannedOrder) -> Result<Option<(Qty, Decimal)>, String> {
+    async fn by_book(&self, order: &PlannedOrder) -> Result<Option<(Qty, Decimal)>, String> {
         let depth = self
             .market
             .depth(&order.venue, &order.symbol, order.amount)
@@ -133,7 +133,7 @@ impl<'m, M: MarketData> PaperBroker<'m, M> {
             .flatten()
             .ok_or_else(|| format!("{symbol} has no price"))?;
         let wanted = order.amount.get();
-        let (filled, price) = match self.from_book(order).await? {
+        let (filled, price) = match self.by_book(order).await? {
             Some((filled, price)) => (filled.floor_to(rules.amount_step), price),
             None => self.by_models(order, point.price, rules.amount_step).await,
         };

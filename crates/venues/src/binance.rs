@@ -48,7 +48,7 @@ static FACTS: VenueFacts = VenueFacts {
     candles_per_request: 1000,
     buckets: &[
         Bucket { name: "weight", units: 6000, per: Duration::from_secs(60) },
-        Bucket { name: "orders", units: 100, per: Duration::from_secs(10) },
+        Bucket { name: "orders", units: 50, per: Duration::from_secs(10) },
         Bucket { name: "wallet", units: 12_000, per: Duration::from_secs(60) },
     ],
     used,

@@ -7,7 +7,7 @@ use keel_core::state::Balance;
 use keel_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So long after an own fill a venue's balances may still be those from before it.
 const STALE_WITHIN_MS: i64 = 60_000;
@@ -43,9 +43,15 @@ pub(super) fn moves(symbol: &Symbol, side: Side, fill: &Fill) -> [(Ticker, Decim
 pub(super) struct Account {
     /// The last answer that was believed.
     pub(super) read: Option<Balances>,
+    /// It was read by this process, so that `moved` counts from it.
+    #[serde(skip)]
+    is_current: bool,
     /// What our fills moved since that answer.
-    #[serde(default)]
+    #[serde(skip)]
     moved: BTreeMap<Ticker, Decimal>,
+    /// Assets with a fill of which the last answer may or may not know.
+    #[serde(skip)]
+    uncertain: BTreeSet<Ticker>,
     /// What all our fills ever moved.
     #[serde(default)]
     pub(super) booked: BTreeMap<Ticker, Decimal>,
@@ -81,15 +87,26 @@ impl Account {
         self.touched.insert(ticker.clone(), now);
     }
 
-    /// Books a movement by a fill of ours.
+    /// Books a movement by a fill of ours that came after the last answer.
     pub(super) fn book(&mut self, ticker: &Ticker, amount: Decimal, now: Timestamp) {
         *self.moved.entry(ticker.clone()).or_default() += amount;
         *self.booked.entry(ticker.clone()).or_default() += amount;
         self.touch(ticker, now);
     }
 
-    /// What should be there by the last answer and our fills; `None` before the first answer.
+    /// Books a movement by a fill that was found later: the last answer may include it already.
+    pub(super) fn book_found(&mut self, ticker: &Ticker, amount: Decimal, now: Timestamp) {
+        *self.booked.entry(ticker.clone()).or_default() += amount;
+        self.moved.remove(ticker);
+        self.uncertain.insert(ticker.clone());
+        self.touch(ticker, now);
+    }
+
+    /// What should be there by the last answer and our fills, if that can be said.
     pub(super) fn expected(&self, ticker: &Ticker) -> Option<Decimal> {
+        if !self.is_current || self.uncertain.contains(ticker) {
+            return None;
+        }
         let read = self.read.as_ref()?.get(ticker).copied().unwrap_or_default();
         Some(total(read) + self.moved.get(ticker).copied().unwrap_or_default())
     }
@@ -110,7 +127,8 @@ impl Account {
             let is = answer.get(&ticker).copied().unwrap_or_default();
             let recent =
                 self.touched.get(&ticker).is_some_and(|at| now.since_ms(*at) < STALE_WITHIN_MS);
-            if moved.is_zero() || !recent || total(is) == total(was) + moved {
+            let is_unsure = self.uncertain.contains(&ticker);
+            if moved.is_zero() || !recent || is_unsure || total(is) == total(was) + moved {
                 self.moved.remove(&ticker);
                 continue;
             }
@@ -120,6 +138,8 @@ impl Account {
             keep.insert(ticker, was);
         }
         self.read = Some(keep);
+        self.is_current = true;
+        self.uncertain.clear();
         if stale { Judged::Stale(result) } else { Judged::Good(result) }
     }
 

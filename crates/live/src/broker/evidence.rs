@@ -45,13 +45,16 @@ pub(super) struct Pending {
     pub(super) absent: u32,
     #[serde(skip)]
     last_absent_at: Option<Timestamp>,
+    /// What the last look-up found.
+    #[serde(skip)]
+    pub(super) cause: String,
     /// No look-up before this moment.
     #[serde(skip)]
     pub(super) next_at: Timestamp,
 }
 
 impl Pending {
-    pub(super) const fn new(sent_at: Timestamp) -> Self {
+    pub(super) fn new(sent_at: Timestamp) -> Self {
         Self {
             sent_at,
             before: None,
@@ -62,6 +65,7 @@ impl Pending {
             look_ups: 0,
             absent: 0,
             last_absent_at: None,
+            cause: "it was sent and no answer was read".to_owned(),
             next_at: sent_at,
         }
     }

@@ -4,7 +4,7 @@ use super::LiveBroker;
 use super::books::{Balances, total};
 use super::evidence::Pending;
 use super::matching::{distinct, executed, mismatch};
-use super::place::unknown;
+use super::place::{Booked, unknown};
 use crate::time::milliseconds;
 use keel_core::amount::Qty;
 use keel_core::order::{Fill, Intent, Outcome, Side};
@@ -24,6 +24,9 @@ const MARGIN_MS: i64 = 10_000;
 const ABSENT: u32 = 3;
 /// The same when the balances from before the order are not known, as after a crash.
 const ABSENT_WITHOUT_BALANCES: u32 = 6;
+/// Look-ups by id that must find nothing before a contradiction goes to the operator: venues that lag
+/// behind catch up until then.
+const CONTRADICTED: u32 = 10;
 /// An order older than this whose balances are not known may have left the venue's history.
 const HISTORY_MS: i64 = 48 * 3_600_000;
 /// Lists are asked from this long before the order, because clocks differ.
@@ -61,12 +64,12 @@ impl LiveBroker {
             return unknown(format!("quarantined: {cause}"));
         }
         if now < pending.next_at {
-            return unknown(format!("looked up again at {}", pending.next_at));
+            return unknown(format!("{}; looked up again at {}", pending.cause, pending.next_at));
         }
-        self.look_up_now(intent).await
+        self.look_up_now(intent, Booked::Found).await
     }
 
-    pub(super) async fn look_up_now(&mut self, intent: &Intent) -> Outcome {
+    pub(super) async fn look_up_now(&mut self, intent: &Intent, when: Booked) -> Outcome {
         let api = match self.api(&intent.order.venue) {
             Ok(api) => api,
             Err(error) => return unknown(error.to_string()),
@@ -83,8 +86,13 @@ impl LiveBroker {
             Ok(Sighting::Nothing) => self.conclude_absent(intent, &api).await,
         };
         match verdict {
-            Verdict::Known(outcome) => self.settle(intent, outcome),
-            Verdict::Waits(cause) => unknown(cause),
+            Verdict::Known(outcome) => self.settle(intent, outcome, when),
+            Verdict::Waits(cause) => {
+                if let Some(pending) = self.pending.get_mut(&intent.id) {
+                    pending.cause.clone_from(&cause);
+                }
+                unknown(cause)
+            }
             Verdict::Quarantine(cause) => self.quarantine(intent, cause),
         }
     }
@@ -331,8 +339,15 @@ impl LiveBroker {
                 "not found; the venue may still accept it until {fence}"
             ));
         }
+        let contradiction = |cause: String| {
+            if pending.absent < CONTRADICTED {
+                Verdict::Waits(cause)
+            } else {
+                Verdict::Quarantine(cause)
+            }
+        };
         if pending.exists {
-            return Verdict::Quarantine(
+            return contradiction(
                 "the venue acknowledged the order, and now shows neither it nor executions"
                     .to_owned(),
             );
@@ -351,7 +366,7 @@ impl LiveBroker {
         }
         match self.unexplained(intent, api).await {
             Err(cause) => Verdict::Waits(cause),
-            Ok(Some(moved)) if looks_executed(intent, moved) => Verdict::Quarantine(format!(
+            Ok(Some(moved)) if looks_executed(intent, moved) => contradiction(format!(
                 "the venue shows no such order, but {} {} moved without explanation",
                 moved.0, intent.order.symbol.base
             )),

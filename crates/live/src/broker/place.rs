@@ -13,6 +13,15 @@ use std::time::Duration;
 /// So long an order is followed before its outcome is called unknown.
 const FOLLOW_MS: i64 = 10_000;
 
+/// How a fill relates to the last reading of the balances.
+#[derive(Clone, Copy)]
+pub(super) enum Booked {
+    /// It came after it.
+    AfterReading,
+    /// It was found later, and may be in it.
+    Found,
+}
+
 impl LiveBroker {
     pub(super) async fn send(&mut self, intent: &Intent) -> Outcome {
         let venue = &intent.order.venue;
@@ -48,7 +57,7 @@ impl LiveBroker {
         }
         self.touch(intent);
         match self.first_verdict(intent, &api, answer).await {
-            Verdict::Known(outcome) => self.settle(intent, outcome),
+            Verdict::Known(outcome) => self.settle(intent, outcome, Booked::AfterReading),
             Verdict::Waits(cause) => self.follow(intent, cause).await,
             Verdict::Quarantine(cause) => self.quarantine(intent, cause),
         }
@@ -130,7 +139,7 @@ impl LiveBroker {
             }
             let wait = u64::try_from(due.since_ms(now)).unwrap_or(0);
             self.time.sleep(Duration::from_millis(wait)).await;
-            match self.look_up_now(intent).await {
+            match self.look_up_now(intent, Booked::AfterReading).await {
                 Outcome::Unknown { cause: newer } => cause = newer,
                 known => return known,
             }
@@ -139,12 +148,12 @@ impl LiveBroker {
     }
 
     /// Books an outcome. From here on it is history: what comes later is late.
-    pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome) -> Outcome {
+    pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
         let now = self.time.now();
         let venue = &intent.order.venue;
         let by_cost = self.pending.remove(&intent.id).is_some_and(|pending| pending.by_cost);
         for fill in outcome.fills() {
-            self.book(venue, &intent.order.symbol, intent.order.side, fill);
+            self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
         self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
         let executed = matching::executed(outcome.fills());
@@ -161,12 +170,22 @@ impl LiveBroker {
     }
 
     /// Books what an execution moved.
-    pub(super) fn book(&self, venue: &VenueId, symbol: &Symbol, side: Side, fill: &Fill) {
+    pub(super) fn book(
+        &self,
+        venue: &VenueId,
+        symbol: &Symbol,
+        side: Side,
+        fill: &Fill,
+        when: Booked,
+    ) {
         let now = self.time.now();
         let mut books = self.books();
         let account = books.accounts.entry(venue.clone()).or_default();
         for (ticker, amount) in books::moves(symbol, side, fill) {
-            account.book(&ticker, amount, now);
+            match when {
+                Booked::AfterReading => account.book(&ticker, amount, now),
+                Booked::Found => account.book_found(&ticker, amount, now),
+            }
         }
     }
 

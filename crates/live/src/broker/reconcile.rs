@@ -2,6 +2,7 @@
 //! instance of ourselves.
 
 use super::LiveBroker;
+use super::place::Booked;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
 use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference};
@@ -311,7 +312,7 @@ impl LiveBroker {
                 "late fill: execution {} of {} {} came after order {id} was {}",
                 trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
             );
-            self.book(venue, symbol, trade.side, &trade.fill);
+            self.book(venue, symbol, trade.side, &trade.fill, Booked::Found);
             self.halt(venue, reason);
         }
     }

@@ -374,7 +374,7 @@ impl Inner {
     fn execute(&mut self, index: usize, amount: Qty, now: Timestamp) {
         let parts = Decimal::from(self.fills_per_order);
         for part in 0..self.fills_per_order {
-            let share = Qty::new(amount.get() / parts);
+            let share = Qty::new((amount.get() / parts).round_dp(8));
             let last = amount - Qty::new(share.get() * Decimal::from(self.fills_per_order - 1));
             let share = if part + 1 == self.fills_per_order { last } else { share };
             self.execute_one(index, share, now);

@@ -1,0 +1,299 @@
+//! Every venue, every call, and replies that are none: never an answer, and after a write never more
+//! than "nobody knows". A new venue passes through here by its row in the table.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use keel_core::asset::Symbol;
+use keel_core::order::ClientOrderId;
+use keel_core::time::{Timeframe, Timestamp};
+use keel_venues::api::{Answer, ApiError, ExchangeApi, MarketOrder, Reference};
+use keel_venues::http::Kind;
+use keel_venues::venue::VENUES;
+use serde_json::Value;
+use std::fmt::Debug;
+use std::sync::Arc;
+use support::{Canned, NOW_MS, adapter, buy, client_id, symbol};
+
+/// The calls, and whether an empty list can be the truth.
+const CALLS: [(&str, bool); 15] = [
+    ("time", false),
+    ("markets", false),
+    ("candles", true),
+    ("tickers", true),
+    ("book", false),
+    ("balances", true),
+    ("market_order", false),
+    ("order", true),
+    ("order_by_client_id", true),
+    ("open_orders", true),
+    ("closed_orders", true),
+    ("own_trades", true),
+    ("order_trades", true),
+    ("cancel", false),
+    ("key_rights", false),
+];
+
+fn shown<T: Debug>(answer: Answer<T>) -> Answer<String> {
+    answer.map(|value| format!("{value:?}"))
+}
+
+async fn call(api: &dyn ExchangeApi, name: &str) -> Answer<String> {
+    let market: Symbol = symbol("BTC/USDT");
+    let since = Timestamp::from_ms(NOW_MS - 3_600_000);
+    let id = client_id();
+    match name {
+        "time" => shown(api.time().await),
+        "markets" => shown(api.markets().await),
+        "candles" => shown(api.candles(&market, Timeframe::H1, Some(since), 10).await),
+        "tickers" => shown(api.tickers(std::slice::from_ref(&market)).await),
+        "book" => shown(api.book(&market, 5).await),
+        "balances" => shown(api.balances().await),
+        "market_order" => shown(api.market_order(&buy("BTC/USDT", "0.01")).await),
+        "order" => shown(api.order(&market, Reference::Venue("28")).await),
+        "order_by_client_id" => shown(api.order(&market, Reference::Client(&id)).await),
+        "open_orders" => shown(api.open_orders(Some(&market)).await),
+        "closed_orders" => shown(api.closed_orders(&market, since).await),
+        "own_trades" => shown(api.own_trades(&market, since).await),
+        "order_trades" => shown(api.order_trades(&market, "28").await),
+        "cancel" => shown(api.cancel(&market, Reference::Venue("28")).await),
+        "key_rights" => shown(api.key_rights().await),
+        other => panic!("no call {other}"),
+    }
+}
+
+/// What became of a call that met this reply each time it asked.
+async fn met(venue: &str, name: &str, status: u16, body: &str) -> Answer<String> {
+    let transport = Canned::new(&[(status, body); 8]);
+    let answer = call(&*adapter(venue, Arc::clone(&transport)), name).await;
+    assert!(!transport.requests().is_empty(), "{venue} {name}: nothing was asked: {answer:?}");
+    let writes =
+        transport.sent.lock().unwrap().iter().filter(|(kind, _)| *kind == Kind::Write).count();
+    assert!(writes <= 1, "{venue} {name}: {writes} writes");
+    answer
+}
+
+fn golden(venue: &str) -> Value {
+    let path = format!("{}/tests/goldens/{venue}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The bodies that a venue's goldens answer this call with.
+fn good_bodies(golden: &Value, name: &str) -> Vec<String> {
+    let name = if name == "order_by_client_id" { "order" } else { name };
+    let cases = golden["cases"].as_array().unwrap();
+    let of_call = cases.iter().filter(|case| case["call"]["method"] == name);
+    let exchanges = of_call.flat_map(|case| case["exchanges"].as_array().unwrap());
+    exchanges
+        .filter(|exchange| exchange["reply"]["status"] == 200)
+        .map(|exchange| exchange["reply"]["body"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_page_a_fragment_or_nothing_is_never_an_answer() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        for (name, _) in CALLS {
+            for body in [
+                "",
+                " ",
+                "<html><body>Attention required</body></html>",
+                "null",
+                "true",
+                "0",
+                "\"ok\"",
+                "{",
+                "[[",
+                "{\"code\":\"0\",\"data\":[",
+                "\u{feff}",
+                "{} {}",
+            ] {
+                for status in [200, 201, 500, 502, 503, 504, 530, 302] {
+                    let answer = met(venue, name, status, body).await;
+                    let unknown = matches!(answer, Err(ApiError::Unknown(_)));
+                    assert!(unknown, "{venue} {name}: HTTP {status} with `{body}`: {answer:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn f007_a_good_reply_cut_anywhere_is_never_an_answer() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        let golden = golden(venue);
+        for (name, _) in CALLS {
+            let bodies = good_bodies(&golden, name);
+            let Some(body) = bodies.iter().find(|body| body.starts_with(['{', '['])) else {
+                continue;
+            };
+            let ends = (0..body.len()).filter(|end| body.is_char_boundary(*end));
+            let step = (body.len() / 12).max(1);
+            for end in ends.step_by(step).chain([body.trim_end().len() - 1]) {
+                let answer = met(venue, name, 200, &body[..end]).await;
+                let unknown = matches!(answer, Err(ApiError::Unknown(_)));
+                assert!(unknown, "{venue} {name}: cut after {end} bytes: {answer:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_shape_is_never_an_answer() {
+    let anywhere = ["[null]", "[1]", "[[]]", "[{}]", "{\"error\":null}", "{\"data\":null}"];
+    let envelopes = [
+        "[]",
+        "{}",
+        "{\"code\":\"0\",\"msg\":\"\",\"data\":[]}",
+        "{\"code\":\"0\",\"msg\":\"\",\"data\":[{}]}",
+        "{\"code\":\"200000\",\"data\":null}",
+        "{\"code\":\"200000\",\"data\":{}}",
+        "{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{}}",
+        "{\"retCode\":0,\"retMsg\":\"OK\",\"result\":{\"list\":[]}}",
+        "{\"error\":[],\"result\":{}}",
+        "{\"error\":[],\"result\":[]}",
+        "{\"success\":true}",
+    ];
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        for (name, may_be_empty) in CALLS {
+            for body in anywhere {
+                let answer = met(venue, name, 200, body).await;
+                let unknown = matches!(answer, Err(ApiError::Unknown(_)));
+                assert!(unknown, "{venue} {name}: `{body}`: {answer:?}");
+            }
+            for body in envelopes {
+                let answer = met(venue, name, 200, body).await;
+                let nothing = answer.as_ref().is_ok_and(|answer| {
+                    may_be_empty && ["[]", "{}", "None"].contains(&answer.as_str())
+                });
+                let unknown = matches!(answer, Err(ApiError::Unknown(_)));
+                assert!(nothing || unknown, "{venue} {name}: `{body}`: {answer:?}");
+            }
+        }
+    }
+}
+
+/// Every way to spoil one value of a JSON text.
+fn spoiled(body: &Value) -> Vec<Value> {
+    let mut pointers = Vec::new();
+    collect(body, String::new(), &mut pointers);
+    let step = (pointers.len() / 24).max(1);
+    let mut made = Vec::new();
+    for pointer in pointers.into_iter().step_by(step) {
+        for wrong in [Value::Null, "x".into(), (-1).into(), Value::Array(Vec::new())] {
+            let mut copy = body.clone();
+            if let Some(place) = copy.pointer_mut(&pointer) {
+                *place = wrong;
+                made.push(copy);
+            }
+        }
+    }
+    made
+}
+
+fn collect(value: &Value, at: String, pointers: &mut Vec<String>) {
+    match value {
+        Value::Array(rows) => {
+            for (row, inner) in rows.iter().enumerate() {
+                collect(inner, format!("{at}/{row}"), pointers);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                collect(inner, format!("{at}/{name}"), pointers);
+            }
+        }
+        _ => {}
+    }
+    if !at.is_empty() {
+        pointers.push(at);
+    }
+}
+
+#[tokio::test]
+async fn one_wrong_value_in_a_good_reply_never_panics() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        let golden = golden(venue);
+        for (name, _) in CALLS {
+            for body in good_bodies(&golden, name).iter().take(1) {
+                let Ok(body) = serde_json::from_str(body) else { continue };
+                for wrong in spoiled(&body) {
+                    let _ = met(venue, name, 200, &wrong.to_string()).await;
+                }
+            }
+        }
+    }
+}
+
+/// The order of a golden, as far as it matters for its acknowledgement.
+fn order_of(call: &Value) -> Option<MarketOrder> {
+    let id: ClientOrderId = serde_json::from_value(call["client_id"].clone()).ok()?;
+    let amount = call["base"].as_str()?;
+    Some(MarketOrder { id, ..buy(call["symbol"].as_str()?, amount) })
+}
+
+#[tokio::test]
+async fn a_spoiled_acknowledgement_is_never_a_refusal() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        let golden = golden(venue);
+        let mut tried = 0;
+        for case in golden["cases"].as_array().unwrap() {
+            let exchanges = case["exchanges"].as_array().unwrap();
+            let accepted = case["result"].get("ok").is_some();
+            let Some(order) = order_of(&case["call"]).filter(|_| accepted) else { continue };
+            let text = |exchange: &Value| exchange["reply"]["body"].as_str().unwrap().to_owned();
+            let Some(last) = exchanges.last() else { continue };
+            let body: Value = serde_json::from_str(&text(last)).unwrap();
+            // What the adapter asks before the order, such as the table of markets.
+            let before: Vec<String> = golden["prelude"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .chain(&exchanges[..exchanges.len() - 1])
+                .map(text)
+                .collect();
+            for wrong in spoiled(&body) {
+                let wrong = wrong.to_string();
+                let asked_for_markets = [vec![], before.clone()];
+                for before in asked_for_markets {
+                    let replies: Vec<(u16, &str)> = before
+                        .iter()
+                        .map(String::as_str)
+                        .chain([wrong.as_str()])
+                        .map(|body| (200, body))
+                        .collect();
+                    let transport = Canned::new(&replies);
+                    let api = adapter(venue, Arc::clone(&transport));
+                    if !before.is_empty() {
+                        let _ = api.markets().await;
+                    }
+                    let answer = api.market_order(&order).await;
+                    let sent = transport
+                        .sent
+                        .lock()
+                        .unwrap()
+                        .iter()
+                        .filter(|(kind, _)| *kind == Kind::Write)
+                        .count();
+                    assert!(sent <= 1, "{venue}: {sent} orders");
+                    if sent == 1 {
+                        assert!(
+                            matches!(answer, Ok(_) | Err(ApiError::Unknown(_))),
+                            "{venue}: `{wrong}`: {answer:?}"
+                        );
+                        tried += 1;
+                    }
+                }
+            }
+            if tried > 100 {
+                break;
+            }
+        }
+        assert!(tried > 20, "{venue}: {tried} acknowledgements tried");
+    }
+}
