@@ -1,7 +1,7 @@
 //! The command line: what was typed, and which command it means.
 
 use crate::commands::{
-    backtest, check, config, data, demo, doctor, plan, status, trade, trades, why,
+    backtest, check, config, data, demo, doctor, export, plan, report, status, trade, trades, why,
 };
 use crate::exit::{Code, Failure};
 use crate::output;
@@ -47,6 +47,10 @@ enum Command {
     Why(why::Args),
     /// List orders and what became of them.
     Trades(trades::Args),
+    /// Write the report of a run: HTML, picture and tables.
+    Report(report::Args),
+    /// Write the trades of a run for tax programs.
+    Export(export::Args),
     /// Check configuration, strategies, data and journal.
     Check(check::Args),
     /// Ask exchanges and services whether a run can trade.
@@ -145,6 +149,8 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(args),
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
+        Command::Report(args) => report::run(args),
+        Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Data(command) => data::run(command),

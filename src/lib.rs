@@ -9,6 +9,7 @@ pub mod journal;
 pub mod live;
 pub mod logging;
 pub mod output;
+pub mod recorded;
 pub mod replay;
 pub mod report;
 pub mod simulation;

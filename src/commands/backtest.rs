@@ -4,11 +4,14 @@ use crate::backtesting::{History, HistoryArgs};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal};
 use crate::output;
+use crate::recorded;
 use crate::simulation::settings_fingerprint;
 use keel_backtest::engine;
 use keel_backtest::run::Run;
 use keel_backtest::statistics::Statistics;
 use keel_core::ports::StoreError;
+use keel_report::recorder::Recorder;
+use keel_report::story::Story;
 use rust_decimal::Decimal;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +26,7 @@ const GROUP_CYCLES: u32 = 2_000;
   keel backtest -c my.json --data data --fee 0.002 --capital 5000 --deposit 2023-01-01=500
   keel backtest -c my.json --data data --export backtest-output
 
-Nothing is written without --export or --journal.")]
+Nothing is written without --export, --report or --journal.")]
 pub struct Args {
     #[command(flatten)]
     history: HistoryArgs,
@@ -33,6 +36,9 @@ pub struct Args {
     /// Write the journal that `keel trade --replay` would write; the file must not exist.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
+    /// Write a report into this directory: one HTML file, a picture, CSV and Parquet tables.
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
     /// Print statistics, benchmarks and notes as JSON.
     #[arg(long)]
     json: bool,
@@ -61,6 +67,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         if let Some(directory) = &args.export {
             output::line(format!("\nFiles are in {}/.", directory.display()));
         }
+        if let Some(directory) = &args.report {
+            output::line(format!("\nThe report is {}.", directory.join("report.html").display()));
+        }
     }
     Ok(())
 }
@@ -77,8 +86,8 @@ fn backtest(history: &History, args: &Args) -> Result<Run, Failure> {
     let mut progress = output::Progress::new("cycles", total);
     let mut step = |done| progress.at(done);
     let failed = |error: StoreError| Failure::from_error(Code::CannotWrite, &error);
-    let run = match &args.journal {
-        None => engine::run_with_progress(&scenario, &mut step).map_err(failed)?,
+    let mut journal = match &args.journal {
+        None => None,
         Some(path) => {
             let new = NewJournal {
                 mode: Mode::Replay(format!(
@@ -90,12 +99,26 @@ fn backtest(history: &History, args: &Args) -> Result<Run, Failure> {
                 deployment: scenario.deployment.clone(),
             };
             let durability = Durability::Groups { cycles: GROUP_CYCLES };
-            let (mut journal, _) = Journal::open(path, &new, durability)?;
-            let (run, state, account) =
-                engine::run_into(&scenario, &mut journal, &mut step).map_err(failed)?;
-            journal.flush(&state, account).map_err(failed)?;
-            run
+            Some(Journal::open(path, &new, durability)?.0)
         }
+    };
+    let run = if args.report.is_none() && journal.is_none() {
+        engine::run_with_progress(&scenario, &mut step).map_err(failed)?
+    } else {
+        let story = Story::new(scenario.title.clone(), "backtest", scenario.policy);
+        let mut recorder = Recorder::new(story, journal.as_mut());
+        let (run, state, account) =
+            engine::run_into(&scenario, &mut recorder, &mut step).map_err(failed)?;
+        let mut story = recorder.story;
+        if let Some(journal) = &mut journal {
+            journal.flush(&state, account).map_err(failed)?;
+        }
+        if let Some(directory) = &args.report {
+            recorded::complete(&mut story, &history.config, &history.recording.tape, &run);
+            keel_report::write(directory, &story)
+                .map_err(|error| Failure::from_error(Code::CannotWrite, &error))?;
+        }
+        run
     };
     progress.end();
     Ok(run)

@@ -78,6 +78,18 @@ fn market(seed: u64, days: u32) -> Result<GeneratedMarket, Failure> {
     })
 }
 
+/// The candles of the demo that a journal's mode names, generated anew; `None` for other runs.
+pub(super) fn tape_of(mode: &str) -> Result<Option<keel_sim::tape::Tape>, Failure> {
+    let Some((seed, days)) = mode
+        .strip_prefix("demo of market ")
+        .and_then(|rest| rest.strip_suffix(" days")?.split_once(" over "))
+    else {
+        return Ok(None);
+    };
+    let (Ok(seed), Ok(days)) = (seed.parse(), days.parse()) else { return Ok(None) };
+    generate(&market(seed, days)?).map(Some).map_err(internal)
+}
+
 /// The configuration the demo runs with, as a file that `keel status`, `why` and `trades` take.
 fn configuration(out: &Path) -> String {
     let path = |name: &str| serde_json::json!(out.join(name)).to_string();

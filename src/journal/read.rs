@@ -100,6 +100,27 @@ pub struct TradeRow {
     pub fee: String,
 }
 
+/// One execution, as it was stored.
+#[derive(Clone, Debug, Serialize)]
+pub struct FillRow {
+    /// The order's own name.
+    pub id: String,
+    /// The venue's name for the execution.
+    pub trade_id: String,
+    /// Quote per base.
+    pub price: String,
+    /// Base amount.
+    pub amount: String,
+    /// Quote amount.
+    pub cost: String,
+    /// What the fee was paid in.
+    pub fee_asset: String,
+    /// How much of it.
+    pub fee_amount: String,
+    /// When, milliseconds.
+    pub at_ms: i64,
+}
+
 /// Recomputes every digest in order. The inner error says what does not match.
 pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u64), String>> {
     let mut chain = Chain::default();
@@ -384,6 +405,55 @@ impl Reader {
                 .join(" + ");
         }
         Ok(trades)
+    }
+
+    /// Calls `each` with every decision of the cycles from `first` to `last`, in order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn each_decision(
+        &self,
+        first: u64,
+        last: u64,
+        mut each: impl FnMut(DecisionRow),
+    ) -> Result<(), JournalError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(
+                "SELECT cycle, ticker, venue, price, free, value, market_cap, position, trend,
+                 dominance, ratio, target, change, flags, action, reason, detail
+                 FROM decisions WHERE cycle BETWEEN ?1 AND ?2 ORDER BY cycle, place",
+            )?;
+            let mut rows = statement.query(params![first, last])?;
+            while let Some(row) = rows.next()? {
+                each(decision_row(row)?);
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Every execution, in the order in which they became known.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn fills(&self) -> Result<Vec<FillRow>, JournalError> {
+        self.all(
+            "SELECT id, trade_id, price, amount, cost, fee_asset, fee_amount, at_ms FROM fills
+             ORDER BY place",
+            params![],
+            |row| {
+                Ok(FillRow {
+                    id: row.get(0)?,
+                    trade_id: row.get(1)?,
+                    price: row.get(2)?,
+                    amount: row.get(3)?,
+                    cost: row.get(4)?,
+                    fee_asset: row.get(5)?,
+                    fee_amount: row.get(6)?,
+                    at_ms: row.get(7)?,
+                })
+            },
+        )
     }
 
     fn all<T>(

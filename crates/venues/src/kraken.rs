@@ -291,7 +291,7 @@ impl Kraken {
         // Open before closed: an order that is done between the two questions is found by the second.
         for (method, key) in [("OpenOrders", "open"), ("ClosedOrders", "closed")] {
             let fields = vec![("cl_ord_id", self.wire_id(id))];
-            let result = self.read(method, &HISTORY, fields).await?;
+            let result = self.read(method, &PRIVATE, fields).await?;
             for (order_id, order) in object(&result, key)? {
                 if maybe_text(order, "cl_ord_id") == Some(self.wire_id(id).as_str()) {
                     return order_state(order_id, order, symbol).map(Some);
@@ -515,7 +515,7 @@ impl ExchangeApi for Kraken {
         }
         let mut entries = Vec::new();
         for some in ids.chunks(TRADES_PER_QUERY) {
-            let result = self.read("QueryTrades", &HISTORY, vec![("txid", some.join(","))]).await?;
+            let result = self.read("QueryTrades", &PRIVATE, vec![("txid", some.join(","))]).await?;
             for id in some {
                 entries.push(((*id).to_owned(), field(&result, id)?.clone()));
             }

@@ -34,7 +34,9 @@ pub(super) const STRATEGY: Strategy = Strategy {
     windows: Some(windows::newest),
 };
 
-fn keltner_params(params: &Params) -> KeltnerParams {
+/// The parameters of a stage of `keltner_channel`, for those who draw its channel.
+#[must_use]
+pub fn keltner_params(params: &Params) -> KeltnerParams {
     let whole = |value: f64| {
         // `as` saturates: a value beyond the range was refused when the file was read.
         #[expect(

@@ -2,6 +2,8 @@
 
 mod keltner_channel;
 
+pub use keltner_channel::keltner_params;
+
 use crate::candle::Bars;
 use crate::question::{Newest, newest};
 use crate::signal::Signal;

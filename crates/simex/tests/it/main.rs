@@ -1,0 +1,11 @@
+//! The simulation seen from outside: books that conserve, dialects that refuse what venues refuse,
+//! faults that strike where they are told to.
+
+#[cfg(test)]
+mod binance;
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod conservation;
+#[cfg(test)]
+mod okx;
