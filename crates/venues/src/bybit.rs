@@ -17,7 +17,7 @@ use keel_core::order::{ClientOrderId, Side};
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
-use read::{balance, cursor, levels, market, order_state, own_trades, rights, rows, same};
+use read::{balance, cursor, market, order_state, own_trades, rights, rows};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -123,14 +123,9 @@ impl ExchangeApi for Bybit {
         let mut query =
             format!("category=spot&symbol={}&interval={interval}&limit={limit}", name(symbol));
         if let Some(since) = since {
-            let first = if since == timeframe.floor(since) {
-                since
-            } else {
-                timeframe.floor(since).plus_ms(timeframe.ms())
-            };
-            let bars = i64::try_from(limit).unwrap_or(i64::MAX);
-            let last = first.ms().saturating_add(timeframe.ms().saturating_mul(bars) - 1);
-            query += &format!("&start={}&end={last}", first.ms());
+            let span_ms = timeframe.ms() * i64::try_from(limit).unwrap_or(1);
+            query +=
+                &format!("&start={}&end={}", since.ms(), since.ms().saturating_add(span_ms - 1));
         }
         let reply = self.public("/v5/market/kline", &query).await?;
         let mut candles: Vec<Candle> = rows(&reply)?
@@ -170,8 +165,8 @@ impl ExchangeApi for Bybit {
         let query = format!("category=spot&symbol={}&limit={}", name(symbol), depth.clamp(1, 200));
         let reply = self.public("/v5/market/orderbook", &query).await?;
         let result = wire::field(&reply, "result")?;
-        same(wire::text(result, "s")?, &name(symbol))?;
-        Ok(Book { bids: levels(result, "b")?, asks: levels(result, "a")? })
+        wire::same(wire::text(result, "s")?, &name(symbol))?;
+        Ok(Book { bids: wire::levels(result, "b")?, asks: wire::levels(result, "a")? })
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
@@ -211,7 +206,7 @@ impl ExchangeApi for Bybit {
         body.push(("isLeverage", json!(0)));
         let reply = self.write("/v5/order/create", &body).await?;
         let result = wire::field(&reply, "result")?;
-        same(wire::text(result, "orderLinkId")?, &self.wire_id(&order.id))?;
+        wire::same(wire::text(result, "orderLinkId")?, &self.wire_id(&order.id))?;
         Ok(Placed::Accepted { venue_order_id: wire::text(result, "orderId")?.to_owned() })
     }
 
@@ -223,8 +218,8 @@ impl ExchangeApi for Bybit {
             let reply = self.private(path, &query, ACCOUNT).await?;
             let mut found: Option<OrderState> = None;
             for row in rows(&reply)? {
-                same(wire::text(row, "symbol")?, &name(symbol))?;
-                same(wire::text(row, key)?, &id)?;
+                wire::same(wire::text(row, "symbol")?, &name(symbol))?;
+                wire::same(wire::text(row, key)?, &id)?;
                 let state = order_state(row, symbol)?;
                 if found.as_ref().is_some_and(|other| other.venue_order_id != state.venue_order_id)
                 {
@@ -271,7 +266,7 @@ impl ExchangeApi for Bybit {
         let query = format!("category=spot&symbol={}&limit=50", name(symbol));
         let mut orders = Vec::new();
         for row in self.history("/v5/order/history", &query, since).await? {
-            same(wire::text(&row, "symbol")?, &name(symbol))?;
+            wire::same(wire::text(&row, "symbol")?, &name(symbol))?;
             let state = order_state(&row, symbol)?;
             if state.status != OrderStatus::Open {
                 orders.push(state);
@@ -295,7 +290,7 @@ impl ExchangeApi for Bybit {
         );
         let rows = self.pages("/v5/execution/list", &query).await?.0;
         for row in &rows {
-            same(wire::text(row, "orderId")?, venue_order_id)?;
+            wire::same(wire::text(row, "orderId")?, venue_order_id)?;
         }
         own_trades(&rows, symbol)
     }
@@ -361,7 +356,13 @@ impl Bybit {
             body: Some(body.clone()),
         };
         let reply = self.connection.transport.send(Kind::Write, &[ADDRESS, ORDER], &build).await?;
-        self.read(&reply)
+        match self.read(&reply) {
+            // What stands before Bybit said it, and Bybit does not say what that means for an order.
+            Err(ApiError::Refused { code, message, .. }) if code == "HTTP 403" => {
+                Err(wire::unknown(format!("{code}: {message}")))
+            }
+            answer => answer,
+        }
     }
 
     /// All pages of a list, and the venue's time of the last reply.

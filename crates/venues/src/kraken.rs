@@ -42,10 +42,11 @@ static FACTS: VenueFacts = VenueFacts {
     tells_key_rights: true,
     candles_per_request: 720,
     buckets: &[
-        // A counter of 15 that falls by one every three seconds, for the lowest tier of accounts.
-        Bucket { name: "private", units: 15, per: Duration::from_secs(45) },
-        Bucket { name: "trading", units: 60, per: Duration::from_secs(60) },
-        Bucket { name: "public", units: 15, per: Duration::from_secs(15) },
+        // Counters that fall with time: 15 may be used at once, and 15 flow back in 45 seconds. These are
+        // the figures of the lowest tier of accounts.
+        Bucket { name: "private", units: 30, per: Duration::from_secs(45) },
+        Bucket { name: "trading", units: 120, per: Duration::from_secs(60) },
+        Bucket { name: "public", units: 30, per: Duration::from_secs(15) },
     ],
     used: |_| Vec::new(),
 };

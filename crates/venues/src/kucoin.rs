@@ -17,7 +17,7 @@ use keel_core::order::ClientOrderId;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
-use read::{candle, levels, market, order_state, own_trades, same, ticker};
+use read::{candle, market, order_state, own_trades, ticker};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -183,7 +183,7 @@ impl ExchangeApi for Kucoin {
             [symbol] => {
                 let query = format!("symbol={}", self.code(symbol));
                 let row = self.public("/api/v1/market/stats", &query, 15).await?;
-                same(wire::text(&row, "symbol")?, &self.code(symbol))?;
+                wire::same(wire::text(&row, "symbol")?, &self.code(symbol))?;
                 let as_of = wire::moment(&row, "time")?;
                 Ok(ticker(&row, symbol, as_of).into_iter().collect())
             }
@@ -208,7 +208,7 @@ impl ExchangeApi for Kucoin {
         let levels_path = if depth <= 20 { "level2_20" } else { "level2_100" };
         let path = format!("/api/v1/market/orderbook/{levels_path}");
         let data = self.public(&path, &format!("symbol={}", self.code(symbol)), 4).await?;
-        Ok(Book { bids: levels(&data, "bids")?, asks: levels(&data, "asks")? })
+        Ok(Book { bids: wire::levels(&data, "bids")?, asks: wire::levels(&data, "asks")? })
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
@@ -216,7 +216,7 @@ impl ExchangeApi for Kucoin {
         let data = self.private("/api/v1/accounts", "type=trade", management_cost(5)).await?.0;
         let mut balances = BTreeMap::new();
         for row in wire::items(&data)? {
-            same(wire::text(row, "type")?, "trade")?;
+            wire::same(wire::text(row, "type")?, "trade")?;
             let code = wire::text(row, "currency")?;
             let Some(ticker) = names.ticker(code) else { continue };
             let balance =
@@ -254,7 +254,7 @@ impl ExchangeApi for Kucoin {
         };
         let data = self.write(Method::Post, "/api/v1/hf/orders", &body).await?;
         if let Some(seen) = wire::maybe_text(&data, "clientOid") {
-            same(seen, &id)?;
+            wire::same(seen, &id)?;
         }
         Ok(Placed::Accepted { venue_order_id: wire::text(&data, "orderId")?.to_owned() })
     }
@@ -270,8 +270,8 @@ impl ExchangeApi for Kucoin {
         if row.is_null() {
             return Ok(None);
         }
-        same(wire::text(&row, "symbol")?, &code)?;
-        same(wire::text(&row, id_key)?, &id)?;
+        wire::same(wire::text(&row, "symbol")?, &code)?;
+        wire::same(wire::text(&row, id_key)?, &id)?;
         order_state(&row, symbol).map(Some)
     }
 
@@ -317,7 +317,7 @@ impl ExchangeApi for Kucoin {
         let query = format!("symbol={}&orderId={id}&limit={PAGE}", self.code(symbol));
         let rows = self.pages("/api/v1/hf/fills", &query).await?.0;
         for row in &rows {
-            same(wire::text(row, "orderId")?, venue_order_id)?;
+            wire::same(wire::text(row, "orderId")?, venue_order_id)?;
         }
         own_trades(&rows, symbol, &self.names())
     }
@@ -327,7 +327,7 @@ impl ExchangeApi for Kucoin {
         let key = if key == "id" { "orderId" } else { key };
         let path = format!("{path}?symbol={}", self.code(symbol));
         let data = self.write(Method::Delete, &path, &|_| String::new()).await?;
-        same(wire::text(&data, key)?, &id)
+        wire::same(wire::text(&data, key)?, &id)
     }
 
     async fn key_rights(&self) -> Answer<KeyRights> {
@@ -420,7 +420,7 @@ impl Kucoin {
         let data = self.private("/api/v1/hf/orders/active", &query, spot_cost(2)).await?.0;
         let mut orders = Vec::new();
         for row in wire::items(&data)? {
-            same(wire::text(row, "symbol")?, &code)?;
+            wire::same(wire::text(row, "symbol")?, &code)?;
             let state = order_state(row, symbol)?;
             if state.status == OrderStatus::Open {
                 orders.push(state);
@@ -455,7 +455,7 @@ impl Kucoin {
             let query = format!("symbol={code}&startAt={from}&endAt={until}&limit={PAGE}");
             let (rows, now) = self.pages(path, &query).await?;
             for row in &rows {
-                same(wire::text(row, "symbol")?, &code)?;
+                wire::same(wire::text(row, "symbol")?, &code)?;
             }
             all.extend(rows);
             if until >= now.ms() {

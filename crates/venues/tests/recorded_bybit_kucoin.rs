@@ -293,6 +293,19 @@ async fn f080_a_rate_limit_stops_everything_to_that_host() {
     }
 }
 
+#[tokio::test]
+async fn f078_what_stands_before_bybit_refuses_reads_but_tells_nothing_about_orders() {
+    let blocked = [(403, "access too frequent")];
+    let read = adapter("bybit", Canned::new(&blocked)).time().await;
+    let limited =
+        matches!(read, Err(ApiError::Refused { refusal: Refusal::RateLimited { .. }, .. }));
+    assert!(limited, "{read:?}");
+    let transport = Canned::new(&blocked);
+    let order = adapter("bybit", transport.clone()).market_order(&buy("BTC/USDT", "0.5")).await;
+    assert!(matches!(order, Err(ApiError::Unknown(_))), "{order:?}");
+    assert_eq!(transport.pauses.lock().unwrap().len(), 1);
+}
+
 /// What an order is told that is not in the documentation's list of refusals.
 async fn unlisted(venue: &str, body: String) -> bool {
     let answer = replying(venue, &[&body]).market_order(&buy("BTC/USDT", "0.5")).await;

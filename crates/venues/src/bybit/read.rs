@@ -3,7 +3,7 @@
 use super::name;
 use crate::api::{Answer, KeyRights, OrderState, OrderStatus, OwnTrade};
 use crate::wire;
-use keel_core::amount::{Price, Qty};
+use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::market::MarketRules;
 use keel_core::order::{Fee, Fill, Side};
@@ -19,27 +19,6 @@ pub(super) fn rows(reply: &Value) -> Answer<&[Value]> {
 /// The name of the next page; Bybit hands it out encoded, and takes it back so.
 pub(super) fn cursor(reply: &Value) -> Option<&str> {
     wire::maybe_text(reply.get("result")?, "nextPageCursor")
-}
-
-/// A reply about something else is no answer to the question.
-pub(super) fn same(seen: &str, expected: &str) -> Answer<()> {
-    if seen == expected {
-        return Ok(());
-    }
-    Err(wire::unknown(format!("the reply is about `{}`, expected `{expected}`", wire::words(seen))))
-}
-
-pub(super) fn levels(result: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| {
-        let number = |place: usize| {
-            row.get(place).and_then(wire::exact).filter(|value| *value > Decimal::ZERO)
-        };
-        match (number(0), number(1)) {
-            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-            _ => Err(wire::unknown(format!("a level of `{key}` is not a price and an amount"))),
-        }
-    };
-    wire::list(result, key)?.iter().map(level).collect()
 }
 
 /// A market's rules under Bybit's name; `None` for names that cannot be ours.
@@ -137,7 +116,7 @@ pub(super) fn order_state(row: &Value, symbol: &Symbol) -> Answer<OrderState> {
 pub(super) fn own_trades(rows: &[Value], symbol: &Symbol) -> Answer<Vec<OwnTrade>> {
     let mut trades = BTreeMap::new();
     for row in rows {
-        same(wire::text(row, "symbol")?, &name(symbol))?;
+        wire::same(wire::text(row, "symbol")?, &name(symbol))?;
         let trade = own_trade(row, symbol)?;
         trades.insert((trade.fill.at, trade.fill.trade_id.clone()), trade);
     }

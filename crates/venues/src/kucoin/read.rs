@@ -3,7 +3,7 @@
 use super::Names;
 use crate::api::{Answer, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::wire;
-use keel_core::amount::{Price, Qty};
+use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
 use keel_core::market::MarketRules;
@@ -12,14 +12,6 @@ use keel_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// A reply about something else is no answer to the question.
-pub(super) fn same(seen: &str, expected: &str) -> Answer<()> {
-    if seen == expected {
-        return Ok(());
-    }
-    Err(wire::unknown(format!("the reply is about `{}`, expected `{expected}`", wire::words(seen))))
-}
 
 /// KuCoin counts candles in seconds, and gives the close before the high.
 pub(super) fn candle(row: &Value) -> Answer<Candle> {
@@ -39,19 +31,6 @@ pub(super) fn ticker(row: &Value, symbol: &Symbol, as_of: Timestamp) -> Option<T
         ask: wire::maybe_price(row, "sell"),
         as_of: Some(as_of),
     })
-}
-
-pub(super) fn levels(data: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| {
-        let number = |place: usize| {
-            row.get(place).and_then(wire::exact).filter(|value| *value > Decimal::ZERO)
-        };
-        match (number(0), number(1)) {
-            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-            _ => Err(wire::unknown(format!("a level of `{key}` is not a price and an amount"))),
-        }
-    };
-    wire::list(data, key)?.iter().map(level).collect()
 }
 
 /// A market's rules under KuCoin's code; `None` for names that cannot be ours.
