@@ -5,10 +5,12 @@ pub mod connect;
 pub mod controls;
 pub mod gate;
 pub mod mode;
+pub mod operator;
 pub mod preview;
 pub mod reporter;
 pub mod session;
 
+use crate::desk::{self, DeskContext, RunState};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal, Resumed};
 use crate::{cli, logging, output, simulation, status};
@@ -19,18 +21,24 @@ use gate::Gate;
 use keel_config::{Config, ConfigErrors, Credentials, Reloader};
 use keel_core::asset::VenueId;
 use keel_core::order::ClientOrderId;
+use keel_core::ports::Clock as _;
 use keel_core::state::State;
 use keel_live::broker::LiveBroker;
 use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key, PRO_URL};
 use keel_live::market::LiveMarket;
 use keel_live::time::MachineTime;
 use keel_sim::paper::{PaperAccount, PaperBroker};
+use keel_telegram::Notifier;
 use reporter::{Event, Reporter};
 use rust_decimal::prelude::ToPrimitive as _;
 use session::{Account, Ended, Session};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use zeroize::Zeroizing;
+
+/// The last messages may take so long; a stop is over within five seconds.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
 
 /// What was asked for on the command line.
 #[derive(Clone, Debug, Default)]
@@ -211,7 +219,22 @@ impl Start<'_> {
                 controls.stop();
             }
         });
-        let mut reporter = Reporter::default();
+        let mut desk = DeskContext::new(self.config.clone(), MachineTime.now());
+        if state.paused {
+            desk.run = RunState::Paused;
+        }
+        let desk = Arc::new(Mutex::new(desk));
+        let notifier = match desk::telegram_settings(&self.config, &self.credentials)? {
+            None => Notifier::disabled(),
+            Some(settings) => {
+                let handle = keel_telegram::start(settings)
+                    .map_err(|error| Failure::from_error(Code::BadInput, &error))?;
+                let desk = Arc::clone(&desk);
+                tokio::spawn(operator::serve(handle.commands, desk, Arc::clone(&controls)));
+                handle.notifier
+            }
+        };
+        let mut reporter = Reporter::new(notifier.clone(), desk);
         let text = self.mode.to_string();
         output::remark(format!("{text}; stop with Ctrl-C, the same command continues"));
         reporter.event(Event::Started(text));
@@ -229,7 +252,15 @@ impl Start<'_> {
             reporter,
             cycles: self.options.cycles,
         };
-        session.run().await
+        let ended = session.run().await;
+        let reason = match &ended {
+            Ok(Ended::Stopped) => "it was told to".to_owned(),
+            Ok(Ended::Done) => "so many cycles were asked for".to_owned(),
+            Err(failure) => failure.message.clone(),
+        };
+        notifier.notify(desk::shutdown(&reason));
+        notifier.flush(LAST_MESSAGES).await;
+        ended
     }
 }
 

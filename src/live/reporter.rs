@@ -1,21 +1,30 @@
 //! Tells the world what happened: files, log, messages. It cannot change a cycle, and what it cannot
 //! write it says once.
 
-use crate::status;
-use crate::{logging, output};
+use crate::desk::{self, DeskContext, VenueHealth};
+use crate::{logging, output, status};
 use keel_config::Config;
+use keel_core::asset::{Ticker, VenueId};
+use keel_core::decision::Reason;
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
+use keel_telegram::{Event as Message, EventKind, Notifier};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Notes of the last time that `/health` shows.
+const NOTES_KEPT: usize = 10;
 
 /// What happened outside of a cycle.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// The daemon runs, in this mode.
     Started(String),
     /// Trading was stopped, or goes on.
     Paused(bool),
-    /// The configuration changed in these places.
-    Reloaded(Vec<String>),
+    /// The configuration changed in these places; this is it now.
+    Reloaded(Vec<String>, Box<Config>),
     /// The configuration was edited and is wrong; the last good one stays.
     ConfigRejected(String),
     /// What the comparison with the venues found.
@@ -27,36 +36,151 @@ pub enum Event {
 }
 
 /// Files, log and messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reporter {
+    notifier: Notifier,
+    desk: Arc<Mutex<DeskContext>>,
     file_error: Option<String>,
+    /// What is wrong with assets and venues, so that only changes are told.
+    stale: BTreeSet<Ticker>,
+    caps_stale: bool,
+    away: BTreeMap<VenueId, String>,
 }
 
 impl Reporter {
+    /// Reports to files, log and `notifier`, and tells the desk.
+    #[must_use]
+    pub const fn new(notifier: Notifier, desk: Arc<Mutex<DeskContext>>) -> Self {
+        Self {
+            notifier,
+            desk,
+            file_error: None,
+            stale: BTreeSet::new(),
+            caps_stale: false,
+            away: BTreeMap::new(),
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, DeskContext> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where messages go.
+    #[must_use]
+    pub const fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
     /// A cycle ended.
     pub fn cycle(&mut self, config: &Config, record: &CycleRecord, state: &State) {
         logging::cycle(record);
         self.write_files(config, state);
         output::remark(line(config, record));
+        for message in desk::of_cycle(config, record) {
+            self.notifier.notify(message);
+        }
+        self.tell_changes(record);
+        let mut desk = self.desk();
+        desk.state = Some(state.clone());
+        desk.venues = config
+            .policy
+            .venues()
+            .into_iter()
+            .map(|venue| {
+                let trouble = self.away.get(&venue).cloned();
+                (venue, VenueHealth { trouble, clock_offset_ms: None })
+            })
+            .collect();
     }
 
     /// Something else happened.
     pub fn event(&mut self, event: Event) {
-        match &event {
-            Event::Started(mode) => tracing::info!("started: {mode}"),
-            Event::Paused(true) => {
-                tracing::warn!("trading is stopped; cycles go on without orders")
+        let tell = |kind, title: &str, body: String| {
+            self.notifier.notify(Message::new(kind, title).body(body));
+        };
+        match event {
+            Event::Started(mode) => {
+                tracing::info!("started: {mode}");
+                let config = self.desk().config.clone();
+                self.notifier.notify(desk::startup(&config, &mode));
             }
-            Event::Paused(false) => tracing::info!("trading goes on"),
-            Event::Reloaded(paths) => {
+            Event::Paused(true) => {
+                tracing::warn!("trading is stopped; cycles go on without orders");
+                tell(EventKind::Pause, "Trading is stopped", "/start goes on".to_owned());
+            }
+            Event::Paused(false) => {
+                tracing::info!("trading goes on");
+                tell(EventKind::Pause, "Trading goes on", String::new());
+            }
+            Event::Reloaded(paths, config) => {
+                self.notifier.set_loudness(desk::loudness(&config));
+                self.desk().config = *config;
                 tracing::info!(changed = paths.join(", "), "the configuration was read again");
             }
             Event::ConfigRejected(problems) => {
                 tracing::error!("the configuration is wrong, the last good one stays: {problems}");
+                let title = "The configuration is wrong, the last good one stays";
+                tell(EventKind::ConfigRejected, title, problems);
             }
-            Event::Account(note) | Event::Market(note) => tracing::warn!("{note}"),
-            Event::Error(error) => tracing::error!("{error}"),
+            Event::Account(note) => {
+                tracing::warn!("{note}");
+                let mut desk = self.desk();
+                if !desk.notes.contains(&note) {
+                    desk.notes.push(note.clone());
+                    let old = desk.notes.len().saturating_sub(NOTES_KEPT);
+                    desk.notes.drain(..old);
+                }
+                drop(desk);
+                let kind =
+                    if note.contains("API key") { EventKind::RejectedKey } else { EventKind::Halt };
+                tell(kind, "Look at this", note);
+            }
+            Event::Market(note) => tracing::warn!("{note}"),
+            Event::Error(error) => {
+                tracing::error!("{error}");
+                tell(EventKind::Error, "Keel ends with an error", error);
+            }
         }
+    }
+
+    /// What became worse or better since the last cycle.
+    fn tell_changes(&mut self, record: &CycleRecord) {
+        let (mut stale, mut away) = (BTreeSet::new(), BTreeMap::new());
+        for decision in &record.decisions {
+            match &decision.reason {
+                Some(Reason::StaleData { .. }) => {
+                    stale.insert(decision.ticker.clone());
+                }
+                Some(Reason::ExchangeUnavailable { cause }) => {
+                    if let Some(venue) = &decision.venue {
+                        away.insert(venue.clone(), cause.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        let new: Vec<String> = stale.difference(&self.stale).map(ToString::to_string).collect();
+        if !new.is_empty() {
+            let body = format!("{}: not traded until there are new candles", new.join(", "));
+            self.notifier.notify(Message::new(EventKind::StaleData, "Old data").body(body));
+        }
+        for (venue, cause) in away.iter().filter(|(venue, _)| !self.away.contains_key(*venue)) {
+            let title = format!("{venue} is away");
+            self.notifier
+                .notify(Message::new(EventKind::ExchangeStatus, title).body(cause.clone()));
+        }
+        for venue in self.away.keys().filter(|venue| !away.contains_key(*venue)) {
+            let title = format!("{venue} is back");
+            self.notifier.notify(Message::new(EventKind::ExchangeStatus, title));
+        }
+        let caps_stale = record.decisions.iter().any(|decision| decision.cap_stale);
+        if caps_stale && !self.caps_stale {
+            let title = "Market capitalisations are old; they are still used";
+            self.notifier.notify(Message::new(EventKind::CapsStale, title));
+        }
+        self.stale = stale;
+        self.away = away;
+        self.caps_stale = caps_stale;
     }
 
     fn write_files(&mut self, config: &Config, state: &State) {
@@ -80,24 +204,34 @@ impl Reporter {
     }
 }
 
-fn line(config: &Config, record: &CycleRecord) -> String {
-    let mut line = format!(
-        "{}  cycle {}  {} {}",
-        &record.at.to_string()[..19],
-        record.cycle,
-        output::decimal(record.total_after.get(), 2),
-        config.policy.stablecoin
-    );
+fn orders(record: &CycleRecord) -> String {
+    let mut text = String::new();
     for execution in &record.executions {
         let order = &execution.intent.order;
-        line.push_str(&format!(
-            "; {} {} {} at {}: {}",
+        let _ = writeln!(
+            text,
+            "{} {} {} at {}: {}",
             order.side,
             order.amount,
             order.symbol,
             order.venue,
             execution.outcome.name()
-        ));
+        );
+    }
+    text
+}
+
+fn line(config: &Config, record: &CycleRecord) -> String {
+    let mut line = format!(
+        "{}  cycle {}  {} {}",
+        record.at.to_string().split('.').next().unwrap_or_default(),
+        record.cycle,
+        output::decimal(record.total_after.get(), 2),
+        config.policy.stablecoin
+    );
+    for order in orders(record).lines() {
+        line.push_str("; ");
+        line.push_str(order);
     }
     line
 }

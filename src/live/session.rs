@@ -241,7 +241,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             ReloadOutcome::Unchanged => {}
             ReloadOutcome::Changed { paths } => {
                 self.broker.broker().watch(self.config.current());
-                self.reporter.event(Event::Reloaded(paths));
+                let config = Box::new(self.config.current().clone());
+                self.reporter.event(Event::Reloaded(paths, config));
             }
             ReloadOutcome::KeptLastGood { problems, first_time } => {
                 if first_time {

@@ -21,7 +21,7 @@ fn order_path(bench: &Bench) -> (usize, usize) {
     let is_order = |line: &&str| {
         line.contains("POST /api/v3/order") || line.contains("POST /api/v5/trade/order")
     };
-    let first = lines.iter().position(|line| is_order(&line)).expect("an order");
+    let first = lines.iter().position(is_order).expect("an order");
     (first.saturating_sub(40), lines.len())
 }
 
