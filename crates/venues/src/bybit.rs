@@ -123,14 +123,9 @@ impl ExchangeApi for Bybit {
         let mut query =
             format!("category=spot&symbol={}&interval={interval}&limit={limit}", name(symbol));
         if let Some(since) = since {
-            let first = if since == timeframe.floor(since) {
-                since
-            } else {
-                timeframe.floor(since).plus_ms(timeframe.ms())
-            };
-            let bars = i64::try_from(limit).unwrap_or(i64::MAX);
-            let last = first.ms().saturating_add(timeframe.ms().saturating_mul(bars) - 1);
-            query += &format!("&start={}&end={last}", first.ms());
+            let span_ms = timeframe.ms() * i64::try_from(limit).unwrap_or(1);
+            query +=
+                &format!("&start={}&end={}", since.ms(), since.ms().saturating_add(span_ms - 1));
         }
         let reply = self.public("/v5/market/kline", &query).await?;
         let mut candles: Vec<Candle> = rows(&reply)?

@@ -57,6 +57,38 @@ async fn every_adapter_sends_and_reads_what_ccxt_does() {
     assert!(report.is_empty(), "\n{}", report.join("\n"));
 }
 
+#[tokio::test]
+async fn a_golden_that_says_otherwise_is_noticed() {
+    for venue in VENUES {
+        let golden = load(venue.facts.id);
+        let order = golden["cases"].as_array().unwrap().iter().find(|case| {
+            text(&case["call"]["method"]) == "market_order" && case["result"].get("ok").is_some()
+        });
+        let order = order.unwrap();
+        assert_eq!(run_case(venue, &golden, order).await, Vec::<String>::new());
+        let request = "/exchanges/0/request";
+        let mut places = vec![format!("{request}/method"), format!("{request}/url")];
+        places.extend(order.pointer(&format!("{request}/body")).map(|_| format!("{request}/body")));
+        let headers = order.pointer(&format!("{request}/headers")).and_then(Value::as_object);
+        places.extend(headers.unwrap().keys().map(|name| format!("{request}/headers/{name}")));
+        for place in places {
+            let mut other = order.clone();
+            *other.pointer_mut(&place).unwrap() = json!("something else");
+            assert!(
+                !run_case(venue, &golden, &other).await.is_empty(),
+                "{}: {place}",
+                venue.facts.id
+            );
+        }
+        let mut other = order.clone();
+        other["result"] = json!({"ok": {"accepted": "something else"}});
+        assert!(!run_case(venue, &golden, &other).await.is_empty(), "{}", venue.facts.id);
+        other = order.clone();
+        other["exchanges"].as_array_mut().unwrap().push(order["exchanges"][0].clone());
+        assert!(!run_case(venue, &golden, &other).await.is_empty(), "{}", venue.facts.id);
+    }
+}
+
 fn load(id: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/goldens/{id}.json"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
