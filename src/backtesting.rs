@@ -11,6 +11,7 @@ use keel_core::amount::Money;
 use keel_core::policy::Policy;
 use keel_core::time::{Timeframe, Timestamp};
 use rust_decimal::Decimal;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -154,10 +155,18 @@ impl HistoryArgs {
     /// # Errors
     /// A configuration or data that cannot be used, or a range without any candle.
     pub fn load(&self) -> Result<History, Failure> {
+        self.load_with(&BTreeSet::new())
+    }
+
+    /// The same with candles of more lengths than the configuration's intervals.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(&self, more: &BTreeSet<Timeframe>) -> Result<History, Failure> {
         let mut config = self.config.load()?;
         self.apply(&mut config)?;
         output::remark(format!("loading candles and caps from {}", self.data.display()));
-        let recording = replay::load(&config, &self.data)?;
+        let recording = replay::load_with(&config, &self.data, more)?;
         let range = self.timerange.unwrap_or_default();
         let deposits = self.deposit.iter().map(|deposit| deposit.0).collect();
         History::new(config, recording, range, deposits)

@@ -1,8 +1,8 @@
 //! The command line: what was typed, and which command it means.
 
 use crate::commands::{
-    analyze, backtest, check, config, data, demo, doctor, export, forward_test, parity, plan,
-    report, status, trade, trades, why,
+    analyze, backtest, check, config, data, demo, doctor, export, forward_test, lookahead, parity,
+    plan, report, status, sweep, trade, trades, warmup, why,
 };
 use crate::exit::{Code, Failure};
 use crate::output;
@@ -40,6 +40,12 @@ enum Command {
     /// Run the portfolio over recorded candles and judge it beside benchmarks; writes no journal
     /// unless asked.
     Backtest(backtest::Args),
+    /// Try settings of the whole portfolio over recorded candles.
+    Sweep(sweep::Args),
+    /// Prove that no decision depends on what comes after it.
+    Lookahead(lookahead::Args),
+    /// Count how many candles of history decisions depend on.
+    Warmup(warmup::Args),
     /// Print the orders for a snapshot of a portfolio; sends nothing, needs nothing.
     Plan(plan::Args),
     /// Show holdings, targets and signals after the last cycle.
@@ -152,6 +158,9 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Trade(args) => trade::run(args),
         Command::Backtest(args) => backtest::run(args),
+        Command::Sweep(args) => sweep::run(args),
+        Command::Lookahead(args) => lookahead::run(args),
+        Command::Warmup(args) => warmup::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Status(args) => status::run(args),
         Command::Why(args) => why::run(args),

@@ -4,6 +4,7 @@ pub mod backtesting;
 pub mod cli;
 pub mod commands;
 pub mod daemon;
+pub mod desk;
 pub mod exit;
 pub mod forward;
 pub mod journal;

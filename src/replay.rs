@@ -37,6 +37,18 @@ pub struct Recording {
 /// # Errors
 /// A file that cannot be used. What is absent is a note, unless nothing at all is there.
 pub fn load(config: &Config, root: &Path) -> Result<Recording, Failure> {
+    load_with(config, root, &BTreeSet::new())
+}
+
+/// The same with candles of more lengths than the configuration's intervals.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(
+    config: &Config,
+    root: &Path,
+    more: &BTreeSet<Timeframe>,
+) -> Result<Recording, Failure> {
     let store = CandleStore::at(root);
     let policy = &config.policy;
     let mut loader = Loader {
@@ -50,7 +62,7 @@ pub fn load(config: &Config, root: &Path) -> Result<Recording, Failure> {
     for asset in &policy.assets {
         let recorded = recorded_venue(config, &asset.venue)?;
         let symbol = Symbol::new(asset.ticker.clone(), policy.stablecoin.clone());
-        let candles = loader.candles(asset, &recorded, &symbol)?;
+        let candles = loader.candles(asset, &recorded, &symbol, more)?;
         let venue = tape.venues.entry(asset.venue.clone()).or_default();
         if !candles.is_empty() {
             venue.candles.insert(symbol, candles);
@@ -110,11 +122,12 @@ impl Loader<'_> {
         asset: &AssetPolicy,
         venue: &VenueId,
         symbol: &Symbol,
+        more: &BTreeSet<Timeframe>,
     ) -> Result<BTreeMap<Timeframe, Arc<CandleSeries>>, Failure> {
         let mut loaded = BTreeMap::new();
         let mut missing = Vec::new();
         let mut files = MarketFiles::new(self.store, venue, symbol);
-        for timeframe in wanted(asset) {
+        for timeframe in &wanted(asset) | more {
             match files.longest(timeframe).map_err(|error| unusable(&error))? {
                 Some(Longest { series, from }) => {
                     self.notes.made.add(timeframe, from, &asset.ticker);

@@ -9,8 +9,9 @@ mod read;
 mod write;
 
 pub use open::{JournalError, Mode, NewJournal};
-pub use read::{CycleRow, DecisionRow, FillRow, Reader, TradeRow};
+pub use read::{BookedFill, CycleRow, DecisionRow, FillRow, Reader, TradeRow};
 
+use keel_core::order::{Intent, Outcome};
 use keel_core::state::State;
 use rusqlite::Connection;
 use std::fs::File;
@@ -51,4 +52,6 @@ pub struct Resumed {
     pub state: State,
     /// The broker's checkpoint.
     pub broker: Option<String>,
+    /// Orders whose outcome became known after that cycle.
+    pub settled: Vec<(Intent, Outcome)>,
 }

@@ -4,7 +4,7 @@ use super::chain::{Chain, hex, of_text};
 use super::{Durability, Journal, Resumed};
 use keel_core::amount::Money;
 use keel_core::limits::DayUse;
-use keel_core::order::{ClientOrderId, Intent, PlannedOrder};
+use keel_core::order::{ClientOrderId, Fee, Fill, Intent, Outcome, PlannedOrder};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -193,7 +193,7 @@ impl Journal {
         // Nothing is written, not even a setting, before every row was checked.
         let (chain, last_cycle, resumed) = verify(&connection, path)?;
         let synchronous = match durability {
-            Durability::EachWrite => "FULL",
+            Durability::EachWrite | Durability::Groups { cycles: 0..=1 } => "FULL",
             // The paper account and the journal are one file: a lost group is played again.
             Durability::Groups { .. } => "OFF",
         };
@@ -378,10 +378,22 @@ fn verify(
         })
         .optional()
         .map_err(unreadable)?;
+    // Intents of a cycle that never ended keep their names; the next cycle takes a new number.
+    let latest: Option<u64> = connection
+        .query_row("SELECT MAX(cycle) FROM intents", [], |row| row.get(0))
+        .map_err(unreadable)?;
     let Some((cycle, state, broker, digest)) = row else {
-        return match last_cycle {
-            0 => Ok((chain, 0, None)),
-            n => Err(damaged(format!("it holds {n} cycles and no state"))),
+        return match (last_cycle, latest) {
+            (0, None) => Ok((chain, 0, None)),
+            // It ended in its very first cycle, after orders were written down.
+            (0, Some(latest)) => {
+                let mut state = State { cycle: latest, ..State::default() };
+                state.unresolved = unresolved(connection).map_err(unreadable)?.map_err(damaged)?;
+                state.day = day_use(connection, state.day).map_err(unreadable)?;
+                let settled = settled_after(connection, 0).map_err(unreadable)?.map_err(damaged)?;
+                Ok((chain, 0, Some(Resumed { state, broker: None, settled })))
+            }
+            (n, _) => Err(damaged(format!("it holds {n} cycles and no state"))),
         };
     };
     if digest != of_text(&[&state, &broker]) {
@@ -395,10 +407,9 @@ fn verify(
     state.unresolved = unresolved(connection).map_err(unreadable)?.map_err(damaged)?;
     state.day = day_use(connection, state.day).map_err(unreadable)?;
     let broker = Some(broker).filter(|text| !text.is_empty());
-    // Intents of a cycle that never ended keep their names; the next cycle takes a new number.
-    let latest = state.unresolved.iter().map(|intent| intent.cycle).max().unwrap_or(0);
-    state.cycle = state.cycle.max(latest);
-    Ok((chain, last_cycle, Some(Resumed { state, broker })))
+    state.cycle = state.cycle.max(latest.unwrap_or(0));
+    let settled = settled_after(connection, last_cycle).map_err(unreadable)?.map_err(damaged)?;
+    Ok((chain, last_cycle, Some(Resumed { state, broker, settled })))
 }
 
 /// What the intents say about the use of the daily limits: also those of a cycle that never ended.
@@ -423,12 +434,95 @@ fn day_use(connection: &Connection, known: DayUse) -> rusqlite::Result<DayUse> {
 
 /// Intents whose last outcome is missing or unknown.
 fn unresolved(connection: &Connection) -> rusqlite::Result<Result<Vec<Intent>, String>> {
-    let mut statement = connection.prepare(
-        "SELECT id, cycle, leg, kind, venue, symbol, side, amount, value, reference_price, created_at_ms
-         FROM intents WHERE COALESCE((SELECT outcome FROM outcomes WHERE outcomes.id = intents.id
-         ORDER BY place DESC LIMIT 1), 'unknown') = 'unknown' ORDER BY cycle, leg",
+    intents(
+        connection,
+        "COALESCE((SELECT outcome FROM outcomes WHERE outcomes.id = intents.id
+         ORDER BY place DESC LIMIT 1), 'unknown') = 'unknown'",
+        0,
+    )
+}
+
+/// Orders whose outcome became known after the last finished cycle, which the broker's checkpoint
+/// does not know yet.
+fn settled_after(
+    connection: &Connection,
+    cycle: u64,
+) -> rusqlite::Result<Result<Vec<(Intent, Outcome)>, String>> {
+    let known = intents(
+        connection,
+        "(SELECT outcome FROM outcomes WHERE outcomes.id = intents.id AND outcomes.cycle > ?1
+         ORDER BY place DESC LIMIT 1) IN ('filled', 'partial', 'rejected')",
+        cycle,
     )?;
-    let rows = statement.query_map(params![], |row| {
+    let known = match known {
+        Ok(known) => known,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut settled = Vec::new();
+    for intent in known {
+        let (name, detail): (String, String) = connection.query_row(
+            "SELECT outcome, detail FROM outcomes WHERE id = ?1 ORDER BY place DESC LIMIT 1",
+            [intent.id.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let fills = match fills(connection, &intent.id)? {
+            Ok(fills) => fills,
+            Err(error) => return Ok(Err(error)),
+        };
+        let outcome = match name.as_str() {
+            "filled" => Outcome::Filled { fills },
+            "partial" => Outcome::Partial { fills },
+            _ => Outcome::Rejected { reason: detail },
+        };
+        settled.push((intent, outcome));
+    }
+    Ok(Ok(settled))
+}
+
+/// The executions of an order, as they were written.
+fn fills(
+    connection: &Connection,
+    id: &ClientOrderId,
+) -> rusqlite::Result<Result<Vec<Fill>, String>> {
+    let mut statement = connection.prepare(
+        "SELECT trade_id, price, amount, cost, fee_asset, fee_amount, at_ms FROM fills
+         WHERE id = ?1 ORDER BY place",
+    )?;
+    let rows = statement
+        .query_map([id.as_str()], |row| {
+            let text = |column: usize| row.get::<_, String>(column);
+            let columns = [text(0)?, text(1)?, text(2)?, text(3)?, text(4)?, text(5)?];
+            Ok((columns, row.get::<_, i64>(6)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let parse = |(text, at_ms): ([String; 6], i64)| -> Option<Fill> {
+        Some(Fill {
+            trade_id: text[0].clone(),
+            price: keel_core::amount::Price::new(text[1].parse().ok()?),
+            amount: keel_core::amount::Qty::new(text[2].parse().ok()?),
+            cost: text[3].parse().ok()?,
+            fee: Fee {
+                asset: text[4].parse().ok()?,
+                amount: keel_core::amount::Qty::new(text[5].parse().ok()?),
+            },
+            at: Timestamp::from_ms(at_ms),
+        })
+    };
+    let parsed: Option<Vec<Fill>> = rows.into_iter().map(parse).collect();
+    Ok(parsed.ok_or_else(|| format!("an execution of order {id} cannot be read")))
+}
+
+/// The intents for which `condition` holds; `?1` in it is `cycle`.
+fn intents(
+    connection: &Connection,
+    condition: &str,
+    cycle: u64,
+) -> rusqlite::Result<Result<Vec<Intent>, String>> {
+    let mut statement = connection.prepare(&format!(
+        "SELECT id, cycle, leg, kind, venue, symbol, side, amount, value, reference_price, created_at_ms
+         FROM intents WHERE ?1 >= 0 AND {condition} ORDER BY cycle, leg",
+    ))?;
+    let rows = statement.query_map(params![cycle], |row| {
         let text = |column: usize| row.get::<_, String>(column);
         Ok((
             [text(0)?, text(3)?, text(4)?, text(5)?, text(6)?, text(7)?, text(8)?, text(9)?],

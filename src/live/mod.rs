@@ -59,7 +59,9 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     let real = matches!(mode, Mode::Live | Mode::Sandbox);
     let links = Links::new(&config, Some(&credentials).filter(|_| real))?;
     let new = NewJournal { mode: mode.clone(), deployment: random_name()? };
-    let (journal, resumed) = Journal::open(&config.paths.journal, &new, Durability::EachWrite)?;
+    // The paper account is in the journal: an order and what it moved are one write.
+    let durability = if real { Durability::EachWrite } else { Durability::Groups { cycles: 1 } };
+    let (journal, resumed) = Journal::open(&config.paths.journal, &new, durability)?;
     simulation::prepare_directories(&config)?;
     keel_config::write_missing_strategies(&config)?;
     logging::start(&config)?;
@@ -112,15 +114,13 @@ impl Start<'_> {
 
     async fn paper(self) -> Result<Ended, Failure> {
         let market = self.market()?;
-        let mut state = self.state()?;
+        let state = self.state()?;
         let account = match self.resumed.as_ref().and_then(|resumed| resumed.broker.as_deref()) {
             None => simulation::first_deposit(&self.config),
             Some(text) => serde_json::from_str::<PaperAccount>(text).map_err(|error| {
                 Failure::new(Code::BadState, format!("the paper account is damaged: {error}"))
             })?,
         };
-        // The account was written with the last finished cycle: what came after never happened.
-        state.unresolved.clear();
         let broker = PaperBroker::new(
             &market,
             self.config.policy.stablecoin.clone(),
@@ -141,6 +141,9 @@ impl Start<'_> {
             checkpoint.as_deref(),
         )
         .map_err(|error| Failure::from_error(Code::BadState, &error))?;
+        for (intent, outcome) in self.resumed.iter().flat_map(|resumed| &resumed.settled) {
+            broker.remember(intent, outcome);
+        }
         for venue in &self.options.resume {
             let was = broker.resume(venue);
             output::remark(format!(

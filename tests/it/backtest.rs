@@ -291,3 +291,65 @@ fn exported_files_are_the_run() {
     assert_eq!(read("trades.csv").lines().count(), exported.trades.len() + 1);
     assert_eq!(exported.weights.len(), 2);
 }
+
+#[test]
+fn a_sweep_writes_the_same_bytes_for_the_same_seed() {
+    let place = place(&[whole("BTC", 50), whole("ETH", 50), whole("SOL", 50)]);
+    let sweep = |file: &str, seed: &str| {
+        let arguments = [
+            "sweep",
+            "-c",
+            "config.json",
+            "--data",
+            "data",
+            "--timerange",
+            "20230120-",
+            "--grid",
+            "rebalance_threshold_percentage=0.01..0.2:8",
+            "--grid",
+            "max_alt_coin_ratio=0.2,0.6,1",
+            "--random",
+            "6",
+            "--seed",
+            seed,
+            "--limit",
+            "max_drawdown<=0.5",
+            "--csv",
+            file,
+        ];
+        let run = keel(place.path(), &arguments);
+        run.expect(0, &["6 of 24 points tried", "The best Sharpe ratio", "without any skill"]);
+        std::fs::read_to_string(place.path().join(file)).unwrap()
+    };
+    let (one, two, other) = (sweep("1.csv", "5"), sweep("2.csv", "5"), sweep("3.csv", "6"));
+    assert_eq!(one, two);
+    assert_ne!(one, other);
+    assert_eq!(one.lines().count(), 7);
+    let grid = ["--grid", "min_order_value_usd=10,10000000"];
+    let mut arguments = vec!["sweep", "-c", "config.json", "--data", "data", "--json"];
+    arguments.extend(grid);
+    let json = keel(place.path(), &arguments).json();
+    let trials = json["trials"].as_array().unwrap();
+    assert_eq!(trials.len(), 2);
+    assert_eq!(trials[1]["trades"], 0, "no order reaches this minimum");
+    keel(place.path(), &["sweep", "-c", "config.json", "--data", "data", "--grid", "speed=1"])
+        .expect(2, &["`speed` cannot be varied; expected one of"]);
+}
+
+#[test]
+fn nothing_looks_ahead_and_the_needed_history_is_told() {
+    let place = place(&[whole("BTC", 40), whole("ETH", 40)]);
+    let of = |command: &str, more: &[&str]| {
+        let mut arguments = vec![command, "-c", "config.json", "--data", "data"];
+        arguments.extend(["--timerange", "20230125-20230205"]);
+        arguments.extend(more);
+        keel(place.path(), &arguments)
+    };
+    of("lookahead", &["--every", "7"]).expect(0, &["No decision depends on what comes after it."]);
+    let json = of("lookahead", &["--every", "7", "--json"]).json();
+    assert_eq!(json["leaks"], json!([]));
+    assert_eq!(json["checked"], 42);
+    of("warmup", &["--histories", "20,100,400", "--moments", "10"])
+        .expect(0, &["position differs", "compared with those from 400 candles"]);
+    of("warmup", &["--histories", "20"]).expect(2, &["expected at least two numbers"]);
+}

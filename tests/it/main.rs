@@ -9,6 +9,8 @@ mod cli_data;
 #[cfg(test)]
 mod cli_environment;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod plan_cases;

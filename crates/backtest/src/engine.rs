@@ -132,16 +132,20 @@ pub(crate) fn play(
     memory.prepare(scenario.tape, scenario.policy, scenario.moments);
     let clock = TapeClock::default();
     let market = RememberingMarket::new(scenario.tape, &clock, &memory, scenario.policy, false);
-    play_on(scenario, &clock, &market, store, progress)
+    let mut before = |done, _: &State, _: &PaperAccount| progress(done);
+    let played = play_on(scenario, &clock, &market, store, &mut before)?;
+    progress(scenario.moments.len());
+    Ok(played)
 }
 
-/// The loop of the daemon on any market data, with a clock that the tape moves.
+/// The loop of the daemon on any market data, with a clock that the tape moves. `before` sees the
+/// number of each cycle, from 0, and what it starts from.
 pub(crate) fn play_on<M: MarketData>(
     scenario: &Scenario<'_>,
     clock: &TapeClock,
     market: &M,
     store: &mut impl Store,
-    progress: &mut dyn FnMut(usize),
+    before: &mut dyn FnMut(usize, &State, &PaperAccount),
 ) -> Result<Played, StoreError> {
     let policy = scenario.policy;
     let account = scenario.account.clone();
@@ -166,9 +170,9 @@ pub(crate) fn play_on<M: MarketData>(
                 played.notes.extend(note);
             }
             options.at_start = done == 0;
+            before(done, &state, broker.account());
             let mut world = World { clock, market, broker: &mut broker, store: &mut *store };
             run_cycle(&mut world, policy, &mut state, &options).await?;
-            progress(done + 1);
         }
         played.checkpoint = broker.checkpoint();
         played.state = state;

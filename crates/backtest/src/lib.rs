@@ -7,9 +7,13 @@ mod benchmarks;
 mod collect;
 mod data_notes;
 pub mod engine;
+pub mod grid;
+pub mod lookahead;
 pub mod memory;
 pub mod run;
 pub mod statistics;
+pub mod sweep;
+pub mod warmup;
 
 pub use engine::{Deposit, Scenario};
 pub use run::Run;

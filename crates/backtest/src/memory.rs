@@ -19,7 +19,7 @@ use keel_sim::tape::{ReplayMarket, Tape, TapeClock};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Answers about one series: for each end of a window, in order.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ struct Frame {
 pub struct Memory {
     tables: RwLock<BTreeMap<TableKey, Arc<Table>>>,
     /// By the end of the first member's window, which is nearly unique.
-    frames: Mutex<BTreeMap<(usize, usize), Vec<Frame>>>,
+    frames: RwLock<BTreeMap<(usize, usize), Vec<Frame>>>,
 }
 
 fn bits(question: &Question<'_>) -> Vec<u64> {
@@ -227,7 +227,7 @@ impl MarketData for RememberingMarket<'_> {
             return None;
         }
         let parts = parts(question)?;
-        let frames = self.memory.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let frames = self.memory.frames.read().unwrap_or_else(PoisonError::into_inner);
         let frame = frames.get(&place(&parts))?.iter().find(|frame| frame.parts == parts)?;
         let key = (at, question.strategy.name, bits(question), question.confirmation);
         frame.answers.get(&key).copied()
@@ -237,7 +237,7 @@ impl MarketData for RememberingMarket<'_> {
         let Asked::Dominance { at, .. } = question.asked else { return };
         let Some(parts) = parts(question).filter(|_| self.trends) else { return };
         let key = (at, question.strategy.name, bits(question), question.confirmation);
-        let mut frames = self.memory.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut frames = self.memory.frames.write().unwrap_or_else(PoisonError::into_inner);
         let here = frames.entry(place(&parts)).or_default();
         match here.iter_mut().find(|frame| frame.parts == parts) {
             Some(frame) => {

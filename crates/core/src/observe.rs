@@ -245,7 +245,9 @@ impl<M: MarketData> CandleCache<'_, M> {
 }
 
 fn map_jobs<J: Sync, T: Send>(jobs: &[J], work: impl Fn(&J) -> T + Sync + Send) -> Vec<T> {
-    if jobs.len() < PARALLEL_FROM {
+    // On a thread of the pool others run already: waiting for a part here would start another whole
+    // run on this thread's stack.
+    if jobs.len() < PARALLEL_FROM || rayon::current_thread_index().is_some() {
         jobs.iter().map(work).collect()
     } else {
         jobs.par_iter().map(work).collect()

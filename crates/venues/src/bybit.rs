@@ -1,5 +1,8 @@
 //! Bybit v5, spot of a unified account. `docs/venues.md` holds the card with the evidence.
 
+mod read;
+mod refusal;
+
 use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
@@ -8,15 +11,13 @@ use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::venue::{Connection, Keys, Venue};
 use crate::wire;
 use async_trait::async_trait;
-use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::market::MarketRules;
-use keel_core::order::{ClientOrderId, Fee, Fill, Side};
+use keel_core::order::{ClientOrderId, Side};
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
-use rust_decimal::Decimal;
+use read::{balance, cursor, market, order_state, own_trades, rights, rows};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -30,8 +31,6 @@ const WEEK_MS: i64 = 7 * 86_400_000;
 const WEEKS_MAX: usize = 110;
 /// A list that goes on for longer is broken off with an error instead of being cut silently.
 const PAGES_MAX: usize = 40;
-/// Bybit asks clients that it refused by address to be silent for ten minutes.
-const ADDRESS_PAUSE: Duration = Duration::from_secs(600);
 
 const ADDRESS: Charge = Charge { bucket: "address", units: 1 };
 const ORDER: Charge = Charge { bucket: "order", units: 1 };
@@ -124,14 +123,9 @@ impl ExchangeApi for Bybit {
         let mut query =
             format!("category=spot&symbol={}&interval={interval}&limit={limit}", name(symbol));
         if let Some(since) = since {
-            let first = if since == timeframe.floor(since) {
-                since
-            } else {
-                timeframe.floor(since).plus_ms(timeframe.ms())
-            };
-            let bars = i64::try_from(limit).unwrap_or(i64::MAX);
-            let last = first.ms().saturating_add(timeframe.ms().saturating_mul(bars) - 1);
-            query += &format!("&start={}&end={last}", first.ms());
+            let span_ms = timeframe.ms() * i64::try_from(limit).unwrap_or(1);
+            query +=
+                &format!("&start={}&end={}", since.ms(), since.ms().saturating_add(span_ms - 1));
         }
         let reply = self.public("/v5/market/kline", &query).await?;
         let mut candles: Vec<Candle> = rows(&reply)?
@@ -171,8 +165,8 @@ impl ExchangeApi for Bybit {
         let query = format!("category=spot&symbol={}&limit={}", name(symbol), depth.clamp(1, 200));
         let reply = self.public("/v5/market/orderbook", &query).await?;
         let result = wire::field(&reply, "result")?;
-        same(wire::text(result, "s")?, &name(symbol))?;
-        Ok(Book { bids: levels(result, "b")?, asks: levels(result, "a")? })
+        wire::same(wire::text(result, "s")?, &name(symbol))?;
+        Ok(Book { bids: wire::levels(result, "b")?, asks: wire::levels(result, "a")? })
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
@@ -212,7 +206,7 @@ impl ExchangeApi for Bybit {
         body.push(("isLeverage", json!(0)));
         let reply = self.write("/v5/order/create", &body).await?;
         let result = wire::field(&reply, "result")?;
-        same(wire::text(result, "orderLinkId")?, &self.wire_id(&order.id))?;
+        wire::same(wire::text(result, "orderLinkId")?, &self.wire_id(&order.id))?;
         Ok(Placed::Accepted { venue_order_id: wire::text(result, "orderId")?.to_owned() })
     }
 
@@ -224,8 +218,8 @@ impl ExchangeApi for Bybit {
             let reply = self.private(path, &query, ACCOUNT).await?;
             let mut found: Option<OrderState> = None;
             for row in rows(&reply)? {
-                same(wire::text(row, "symbol")?, &name(symbol))?;
-                same(wire::text(row, key)?, &id)?;
+                wire::same(wire::text(row, "symbol")?, &name(symbol))?;
+                wire::same(wire::text(row, key)?, &id)?;
                 let state = order_state(row, symbol)?;
                 if found.as_ref().is_some_and(|other| other.venue_order_id != state.venue_order_id)
                 {
@@ -246,15 +240,17 @@ impl ExchangeApi for Bybit {
             query += &format!("&symbol={}", name(symbol));
         }
         let rows = self.pages("/v5/order/realtime", &query).await?.0;
-        let names = self.names().await?;
+        let names = match symbol {
+            Some(symbol) => Arc::new(BTreeMap::from([(name(symbol), symbol.clone())])),
+            None => self.names().await?,
+        };
         let mut orders = Vec::new();
         for row in &rows {
             let market = wire::text(row, "symbol")?;
-            let known =
-                symbol.filter(|symbol| name(symbol) == market).or_else(|| names.get(market));
+            let known = names.get(market);
             let known = known.ok_or_else(|| {
                 wire::unknown(format!(
-                    "an open order is in the unknown market {}",
+                    "an open order is in the market {}, which was not asked for or is not listed",
                     wire::words(market)
                 ))
             })?;
@@ -268,16 +264,16 @@ impl ExchangeApi for Bybit {
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
         let query = format!("category=spot&symbol={}&limit=50", name(symbol));
-        let mut orders = Vec::new();
+        // Pages can overlap.
+        let mut orders = BTreeMap::new();
         for row in self.history("/v5/order/history", &query, since).await? {
-            same(wire::text(&row, "symbol")?, &name(symbol))?;
+            wire::same(wire::text(&row, "symbol")?, &name(symbol))?;
             let state = order_state(&row, symbol)?;
             if state.status != OrderStatus::Open {
-                orders.push(state);
+                orders.insert((state.created_at, state.venue_order_id.clone()), state);
             }
         }
-        orders.sort_by_key(|order| order.created_at);
-        Ok(orders)
+        Ok(orders.into_values().collect())
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
@@ -294,7 +290,7 @@ impl ExchangeApi for Bybit {
         );
         let rows = self.pages("/v5/execution/list", &query).await?.0;
         for row in &rows {
-            same(wire::text(row, "orderId")?, venue_order_id)?;
+            wire::same(wire::text(row, "orderId")?, venue_order_id)?;
         }
         own_trades(&rows, symbol)
     }
@@ -360,7 +356,13 @@ impl Bybit {
             body: Some(body.clone()),
         };
         let reply = self.connection.transport.send(Kind::Write, &[ADDRESS, ORDER], &build).await?;
-        self.read(&reply)
+        match self.read(&reply) {
+            // What stands before Bybit said it, and Bybit does not say what that means for an order.
+            Err(ApiError::Refused { code, message, .. }) if code == "HTTP 403" => {
+                Err(wire::unknown(format!("{code}: {message}")))
+            }
+            answer => answer,
+        }
     }
 
     /// All pages of a list, and the venue's time of the last reply.
@@ -428,67 +430,12 @@ impl Bybit {
 
     /// The body of a reply that says yes.
     fn read(&self, reply: &Reply) -> Answer<Value> {
-        let answer = read(reply);
+        let answer = refusal::accepted(reply);
         if let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, .. }) = &answer {
             self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(1)));
         }
         answer
     }
-}
-
-fn read(reply: &Reply) -> Answer<Value> {
-    if reply.status == 403 && !reply.body.contains("retCode") {
-        let refusal = Refusal::RateLimited { wait: Some(ADDRESS_PAUSE) };
-        return Err(wire::refused(
-            refusal,
-            "HTTP 403",
-            "the address sends too often, or comes from a country that Bybit refuses",
-        ));
-    }
-    if reply.status >= 500 || (300..400).contains(&reply.status) {
-        return Err(wire::unknown(format!("HTTP status {}", reply.status)));
-    }
-    let body = wire::parse_json(reply)?;
-    let code = wire::field(&body, "retCode")?
-        .as_i64()
-        .ok_or_else(|| wire::unknown("`retCode` is not a whole number"))?;
-    if code != 0 {
-        let said = wire::maybe_text(&body, "retMsg").unwrap_or_default();
-        return Err(match refusal(code, reply, &body) {
-            Some(kind) => wire::refused(kind, code.to_string(), said),
-            None => wire::unknown(format!("Bybit said {code}: {}", wire::words(said))),
-        });
-    }
-    if reply.status >= 300 || !wire::field(&body, "result")?.is_object() {
-        return Err(wire::unknown(format!("HTTP status {} without a result", reply.status)));
-    }
-    Ok(body)
-}
-
-/// The codes that Bybit documents as refusals. All others tell nothing: 10000 and 10016 are time-outs
-/// of the venue, 170007, 170032, 170035 and 170146 time-outs of the order.
-fn refusal(code: i64, reply: &Reply, body: &Value) -> Option<Refusal> {
-    Some(match code {
-        10001 | 170_116 | 170_117 | 170_124 | 170_130 | 170_132..=170_137 | 170_140 | 170_148 => {
-            Refusal::Parameters
-        }
-        10002 => Refusal::Clock,
-        10003..=10005 | 10007..=10010 => Refusal::Auth,
-        10006 => Refusal::RateLimited { wait: until_reset(reply, body) },
-        10029 | 170_121 | 170_151 => Refusal::Market,
-        170_131 => Refusal::Funds,
-        170_139 | 170_142 | 170_143 | 170_213 => Refusal::NotFound,
-        170_141 => Refusal::DuplicateId,
-        _ => return None,
-    })
-}
-
-/// How long the header that tells the end of the running second lies ahead of the reply.
-fn until_reset(reply: &Reply, body: &Value) -> Option<Duration> {
-    let reset: i64 = reply.header("x-bapi-limit-reset-timestamp")?.parse().ok()?;
-    let now = wire::moment(body, "time").ok()?;
-    let wait = u64::try_from(reset.saturating_sub(now.ms()).max(0)).ok()?;
-    Some(wire::bounded_wait(Duration::from_millis(wait)))
 }
 
 /// The headers of a signed request; `covered` is the query of a GET or the body of a POST.
@@ -516,25 +463,8 @@ fn name(symbol: &Symbol) -> String {
     format!("{}{}", symbol.base, symbol.quote)
 }
 
-fn rows(reply: &Value) -> Answer<&[Value]> {
-    wire::list(wire::field(reply, "result")?, "list")
-}
-
-/// The name of the next page; Bybit hands it out encoded, and takes it back so.
-fn cursor(reply: &Value) -> Option<&str> {
-    wire::maybe_text(reply.get("result")?, "nextPageCursor")
-}
-
 fn endless() -> ApiError {
     wire::unknown(format!("the list did not end after {PAGES_MAX} pages"))
-}
-
-/// A reply about something else is no answer to the question.
-fn same(seen: &str, expected: &str) -> Answer<()> {
-    if seen == expected {
-        return Ok(());
-    }
-    Err(wire::unknown(format!("the reply is about `{}`, expected `{expected}`", wire::words(seen))))
 }
 
 fn interval(timeframe: Timeframe) -> Answer<&'static str> {
@@ -552,188 +482,5 @@ fn interval(timeframe: Timeframe) -> Answer<&'static str> {
         "1d" => "D",
         "1w" => "W",
         other => return Err(ApiError::NotSent(format!("bybit has no candles of {other}"))),
-    })
-}
-
-fn levels(result: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| {
-        let number = |place: usize| {
-            row.get(place).and_then(wire::exact).filter(|value| *value > Decimal::ZERO)
-        };
-        match (number(0), number(1)) {
-            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-            _ => Err(wire::unknown(format!("a level of `{key}` is not a price and an amount"))),
-        }
-    };
-    wire::list(result, key)?.iter().map(level).collect()
-}
-
-/// A market's rules under Bybit's name; `None` for names that cannot be ours.
-fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
-    let (base, quote) = (wire::text(row, "baseCoin")?, wire::text(row, "quoteCoin")?);
-    let (Ok(base), Ok(quote)) = (base.parse::<Ticker>(), quote.parse::<Ticker>()) else {
-        return Ok(None);
-    };
-    let symbol = Symbol::new(base, quote);
-    if wire::text(row, "symbol")? != name(&symbol) {
-        return Ok(None);
-    }
-    let lot = wire::field(row, "lotSizeFilter")?;
-    let largest = ["maxMarketOrderQty", "maxOrderQty"]
-        .into_iter()
-        .find(|key| wire::maybe_text(lot, key).is_some());
-    let rule = MarketRules {
-        amount_step: wire::qty(lot, "basePrecision")?,
-        min_amount: wire::qty(lot, "minOrderQty")?,
-        max_amount: largest.map(|key| wire::qty(lot, key)).transpose()?,
-        min_cost: wire::amount(lot, "minOrderAmt")?,
-        active: wire::text(row, "status")? == "Trading",
-        symbol,
-    };
-    Ok(Some((name(&rule.symbol), rule)))
-}
-
-/// What is owned of a coin. Borrowed funds are in Bybit's balance and do not count.
-fn balance(row: &Value) -> Answer<Balance> {
-    let or_zero = |key: &str| match wire::maybe_text(row, key) {
-        Some(_) => wire::amount(row, key),
-        None => Ok(Decimal::ZERO),
-    };
-    let (used, borrowed) = (or_zero("locked")?, or_zero("spotBorrow")?);
-    let total = wire::decimal(row, "walletBalance")?;
-    let free = total
-        .checked_sub(borrowed)
-        .and_then(|own| own.checked_sub(used))
-        .and_then(wire::not_negative)
-        .ok_or_else(|| {
-            let coin = wire::words(wire::maybe_text(row, "coin").unwrap_or_default());
-            wire::unknown(format!("the account owes {coin} (balance {total}, locked {used}, borrowed {borrowed}); repay it, Keel trades owned funds only"))
-        })?;
-    Ok(Balance { free: Qty::new(free), used: Qty::new(used) })
-}
-
-fn side(row: &Value) -> Answer<Side> {
-    match wire::text(row, "side")? {
-        "Buy" => Ok(Side::Buy),
-        "Sell" => Ok(Side::Sell),
-        other => {
-            Err(wire::unknown(format!("`side` is `{}`, expected Buy or Sell", wire::words(other))))
-        }
-    }
-}
-
-fn order_state(row: &Value, symbol: &Symbol) -> Answer<OrderState> {
-    let side = side(row)?;
-    let executed = wire::qty(row, "cumExecQty")?;
-    let status = match wire::text(row, "orderStatus")? {
-        "New" | "PartiallyFilled" | "Untriggered" | "Triggered" => OrderStatus::Open,
-        "Filled" => OrderStatus::Filled,
-        "Cancelled" | "PartiallyFilledCanceled" | "Deactivated" => OrderStatus::Ended,
-        // Bybit also rejects the rest of an order that was executed in part.
-        "Rejected" if executed.is_positive() => OrderStatus::Ended,
-        "Rejected" => OrderStatus::Rejected,
-        other => {
-            return Err(wire::unknown(format!(
-                "`orderStatus` is `{}`, which is not documented",
-                wire::words(other)
-            )));
-        }
-    };
-    let in_base = match wire::maybe_text(row, "marketUnit") {
-        Some(unit) => unit == "baseCoin",
-        None => wire::text(row, "orderType")? != "Market" || side == Side::Sell,
-    };
-    Ok(OrderState {
-        venue_order_id: wire::text(row, "orderId")?.to_owned(),
-        client_id: wire::maybe_text(row, "orderLinkId").unwrap_or_default().to_owned(),
-        symbol: symbol.clone(),
-        side,
-        status,
-        amount: if in_base { Some(wire::qty(row, "qty")?) } else { None },
-        executed,
-        executed_cost: match wire::maybe_text(row, "cumExecValue") {
-            Some(_) => Some(wire::amount(row, "cumExecValue")?),
-            None => None,
-        },
-        created_at: Some(wire::moment(row, "createdTime")?),
-        fills: Vec::new(),
-    })
-}
-
-fn own_trades(rows: &[Value], symbol: &Symbol) -> Answer<Vec<OwnTrade>> {
-    let mut trades = BTreeMap::new();
-    for row in rows {
-        same(wire::text(row, "symbol")?, &name(symbol))?;
-        let trade = own_trade(row, symbol)?;
-        trades.insert((trade.fill.at, trade.fill.trade_id.clone()), trade);
-    }
-    Ok(trades.into_values().collect())
-}
-
-fn own_trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
-    let side = side(row)?;
-    // Without a name the fee is in what was bought.
-    let fee_asset = match wire::maybe_text(row, "feeCurrency") {
-        Some(name) => name.parse().map_err(|_| wire::unknown("`feeCurrency` is not a ticker"))?,
-        None if side == Side::Buy => symbol.base.clone(),
-        None => symbol.quote.clone(),
-    };
-    Ok(OwnTrade {
-        venue_order_id: wire::text(row, "orderId")?.to_owned(),
-        client_id: wire::maybe_text(row, "orderLinkId").map(str::to_owned),
-        symbol: symbol.clone(),
-        side,
-        fill: Fill {
-            trade_id: wire::text(row, "execId")?.to_owned(),
-            price: wire::price(row, "execPrice")?,
-            amount: wire::qty(row, "execQty")?,
-            cost: wire::amount(row, "execValue")?,
-            fee: Fee { asset: fee_asset, amount: Qty::new(wire::decimal(row, "execFee")?) },
-            at: wire::moment(row, "execTime")?,
-        },
-    })
-}
-
-/// Groups of rights that cannot move funds away. Every other group counts as one that can.
-const GROUPS_WITHOUT_FUNDS: [&str; 8] = [
-    "ContractTrade",
-    "Spot",
-    "Options",
-    "Derivatives",
-    "CopyTrading",
-    "BlockTrade",
-    "NFT",
-    "Affiliate",
-];
-
-fn rights(result: &Value) -> Answer<KeyRights> {
-    let groups = wire::field(result, "permissions")?
-        .as_object()
-        .ok_or_else(|| wire::unknown("`permissions` is not an object"))?;
-    let mut names = Vec::new();
-    let mut withdraw = false;
-    let mut spot = false;
-    for (group, list) in groups {
-        for right in list.as_array().map(Vec::as_slice).unwrap_or_default() {
-            let right = right.as_str().ok_or_else(|| wire::unknown("a right is not a text"))?;
-            spot |= group == "Spot" && right == "SpotTrade";
-            withdraw |= !GROUPS_WITHOUT_FUNDS.contains(&group.as_str());
-            names.push(format!("{group}:{}", wire::words(right)));
-        }
-    }
-    let read_only = wire::field(result, "readOnly")?
-        .as_i64()
-        .ok_or_else(|| wire::unknown("`readOnly` is not a number"))?;
-    let addresses = wire::list(result, "ips")?;
-    Ok(KeyRights {
-        read: Some(true),
-        trade: Some(spot && read_only == 0),
-        withdraw: Some(withdraw),
-        address_bound: Some(
-            !addresses.is_empty() && addresses.iter().all(|address| address != "*"),
-        ),
-        // Keys that never end carry the start of 1970.
-        expires_at: wire::maybe_text(result, "expiredAt").and_then(wire::moment_iso),
-        names,
     })
 }

@@ -62,6 +62,9 @@ const PRIVATE: [Charge; 1] = [Charge { bucket: "private", units: 1 }];
 const PAGE: &str = "250";
 /// Pages read before a list is called too long.
 const PAGES_MAX: usize = 20;
+/// Pages in which an order with our id is looked for: it is among the newest 1,000 of its market.
+const PAGES_SEARCHED: usize = 4;
+const ORDERS: &str = "orders/historical/batch";
 /// Tickers asked for at the same time; the venue has no question for several that gives last prices.
 const TICKERS_AT_ONCE: usize = 4;
 
@@ -234,6 +237,24 @@ impl Coinbase {
         if kind == Kind::Write { Err(unknown(code)) } else { answer }
     }
 
+    /// A page of a list, and where the next one begins.
+    async fn page(
+        &self,
+        path: &str,
+        key: &str,
+        parameters: &[(&'static str, String)],
+        cursor: Option<String>,
+    ) -> Answer<(Vec<Value>, Option<String>)> {
+        let mut parameters = parameters.to_vec();
+        parameters.push(("limit", PAGE.to_owned()));
+        parameters.extend(cursor.iter().map(|cursor| ("cursor", cursor.clone())));
+        let page = self.read(path, &parameters).await?;
+        let more = maybe(&page, "has_next").and_then(Value::as_bool).unwrap_or(true);
+        let next =
+            maybe_text(&page, "cursor").filter(|next| more && cursor.as_deref() != Some(next));
+        Ok((list(&page, key)?.to_vec(), next.map(str::to_owned)))
+    }
+
     /// The entries of a list, all pages of it.
     async fn pages(
         &self,
@@ -242,23 +263,36 @@ impl Coinbase {
         parameters: &[(&'static str, String)],
     ) -> Answer<Vec<Value>> {
         let mut entries = Vec::new();
-        let mut cursor = String::new();
+        let mut cursor = None;
         for _ in 0..PAGES_MAX {
-            let mut parameters = parameters.to_vec();
-            parameters.push(("limit", PAGE.to_owned()));
-            if !cursor.is_empty() {
-                parameters.push(("cursor", cursor.clone()));
-            }
-            let page = self.read(path, &parameters).await?;
-            entries.extend_from_slice(list(&page, key)?);
-            let next = maybe_text(&page, "cursor").unwrap_or_default();
-            let more = maybe(&page, "has_next").and_then(Value::as_bool).unwrap_or(true);
-            if next.is_empty() || !more || next == cursor {
+            let (page, next) = self.page(path, key, parameters, cursor).await?;
+            entries.extend(page);
+            if next.is_none() {
                 return Ok(entries);
             }
-            next.clone_into(&mut cursor);
+            cursor = next;
         }
         Err(unknown(format!("`{key}` has more than {PAGES_MAX} pages of {PAGE}")))
+    }
+
+    /// The venue has no look-up by our id: the newest orders of the market are searched.
+    async fn by_client_id(&self, symbol: &Symbol, id: &ClientOrderId) -> Answer<Option<Value>> {
+        let wanted = self.wire_id(id);
+        let parameters = [("product_ids", product_id(symbol))];
+        let mut cursor = None;
+        for _ in 0..PAGES_SEARCHED {
+            let (page, next) = self.page(ORDERS, "orders", &parameters, cursor).await?;
+            let is_wanted =
+                |order: &Value| maybe_text(order, "client_order_id") == Some(wanted.as_str());
+            if let Some(order) = page.into_iter().find(is_wanted) {
+                return Ok(Some(order));
+            }
+            if next.is_none() {
+                return Ok(None);
+            }
+            cursor = next;
+        }
+        Ok(None)
     }
 
     async fn ticker(&self, symbol: &Symbol) -> Answer<Option<TickerQuote>> {
@@ -321,7 +355,7 @@ impl Coinbase {
     }
 
     async fn historical(&self, parameters: &[(&'static str, String)]) -> Answer<Vec<Value>> {
-        self.pages("orders/historical/batch", "orders", parameters).await
+        self.pages(ORDERS, "orders", parameters).await
     }
 
     async fn fills(
@@ -480,14 +514,7 @@ impl ExchangeApi for Coinbase {
                     Err(error) => return Err(error),
                 }
             }
-            // The venue has no look-up by our id: the list of orders is searched.
-            Reference::Client(id) => {
-                let wanted = self.wire_id(id);
-                let orders = self.historical(&[("product_ids", product_id(symbol))]).await?;
-                let is_wanted =
-                    |order: &Value| maybe_text(order, "client_order_id") == Some(wanted.as_str());
-                orders.into_iter().find(is_wanted)
-            }
+            Reference::Client(id) => self.by_client_id(symbol, id).await?,
         };
         order.map(|order| order_state(&order, symbol)).transpose()
     }

@@ -42,10 +42,11 @@ static FACTS: VenueFacts = VenueFacts {
     tells_key_rights: true,
     candles_per_request: 720,
     buckets: &[
-        // A counter of 15 that falls by one every three seconds, for the lowest tier of accounts.
-        Bucket { name: "private", units: 15, per: Duration::from_secs(45) },
-        Bucket { name: "trading", units: 60, per: Duration::from_secs(60) },
-        Bucket { name: "public", units: 15, per: Duration::from_secs(15) },
+        // Counters that fall with time: 15 may be used at once, and 15 flow back in 45 seconds. These are
+        // the figures of the lowest tier of accounts.
+        Bucket { name: "private", units: 30, per: Duration::from_secs(45) },
+        Bucket { name: "trading", units: 120, per: Duration::from_secs(60) },
+        Bucket { name: "public", units: 30, per: Duration::from_secs(15) },
     ],
     used: |_| Vec::new(),
 };
@@ -291,7 +292,7 @@ impl Kraken {
         // Open before closed: an order that is done between the two questions is found by the second.
         for (method, key) in [("OpenOrders", "open"), ("ClosedOrders", "closed")] {
             let fields = vec![("cl_ord_id", self.wire_id(id))];
-            let result = self.read(method, &HISTORY, fields).await?;
+            let result = self.read(method, &PRIVATE, fields).await?;
             for (order_id, order) in object(&result, key)? {
                 if maybe_text(order, "cl_ord_id") == Some(self.wire_id(id).as_str()) {
                     return order_state(order_id, order, symbol).map(Some);
@@ -515,7 +516,7 @@ impl ExchangeApi for Kraken {
         }
         let mut entries = Vec::new();
         for some in ids.chunks(TRADES_PER_QUERY) {
-            let result = self.read("QueryTrades", &HISTORY, vec![("txid", some.join(","))]).await?;
+            let result = self.read("QueryTrades", &PRIVATE, vec![("txid", some.join(","))]).await?;
             for id in some {
                 entries.push(((*id).to_owned(), field(&result, id)?.clone()));
             }

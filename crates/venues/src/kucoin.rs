@@ -1,5 +1,8 @@
 //! KuCoin spot, by its HF endpoints. `docs/venues.md` holds the card with the evidence.
 
+mod read;
+mod refusal;
+
 use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
@@ -8,15 +11,13 @@ use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::venue::{Connection, Keys, Venue};
 use crate::wire;
 use async_trait::async_trait;
-use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::market::MarketRules;
-use keel_core::order::{ClientOrderId, Fee, Fill, Side};
+use keel_core::order::ClientOrderId;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
-use rust_decimal::Decimal;
+use read::{candle, market, order_state, own_trades, ticker};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -182,7 +183,7 @@ impl ExchangeApi for Kucoin {
             [symbol] => {
                 let query = format!("symbol={}", self.code(symbol));
                 let row = self.public("/api/v1/market/stats", &query, 15).await?;
-                same(wire::text(&row, "symbol")?, &self.code(symbol))?;
+                wire::same(wire::text(&row, "symbol")?, &self.code(symbol))?;
                 let as_of = wire::moment(&row, "time")?;
                 Ok(ticker(&row, symbol, as_of).into_iter().collect())
             }
@@ -207,7 +208,7 @@ impl ExchangeApi for Kucoin {
         let levels_path = if depth <= 20 { "level2_20" } else { "level2_100" };
         let path = format!("/api/v1/market/orderbook/{levels_path}");
         let data = self.public(&path, &format!("symbol={}", self.code(symbol)), 4).await?;
-        Ok(Book { bids: levels(&data, "bids")?, asks: levels(&data, "asks")? })
+        Ok(Book { bids: wire::levels(&data, "bids")?, asks: wire::levels(&data, "asks")? })
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
@@ -215,7 +216,7 @@ impl ExchangeApi for Kucoin {
         let data = self.private("/api/v1/accounts", "type=trade", management_cost(5)).await?.0;
         let mut balances = BTreeMap::new();
         for row in wire::items(&data)? {
-            same(wire::text(row, "type")?, "trade")?;
+            wire::same(wire::text(row, "type")?, "trade")?;
             let code = wire::text(row, "currency")?;
             let Some(ticker) = names.ticker(code) else { continue };
             let balance =
@@ -253,7 +254,7 @@ impl ExchangeApi for Kucoin {
         };
         let data = self.write(Method::Post, "/api/v1/hf/orders", &body).await?;
         if let Some(seen) = wire::maybe_text(&data, "clientOid") {
-            same(seen, &id)?;
+            wire::same(seen, &id)?;
         }
         Ok(Placed::Accepted { venue_order_id: wire::text(&data, "orderId")?.to_owned() })
     }
@@ -269,8 +270,8 @@ impl ExchangeApi for Kucoin {
         if row.is_null() {
             return Ok(None);
         }
-        same(wire::text(&row, "symbol")?, &code)?;
-        same(wire::text(&row, id_key)?, &id)?;
+        wire::same(wire::text(&row, "symbol")?, &code)?;
+        wire::same(wire::text(&row, id_key)?, &id)?;
         order_state(&row, symbol).map(Some)
     }
 
@@ -295,20 +296,22 @@ impl ExchangeApi for Kucoin {
     }
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
-        let mut orders = Vec::new();
+        // Pages can overlap, and what is too old is answered with what is newer.
+        let mut orders = BTreeMap::new();
         for row in self.history("/api/v1/hf/orders/done", symbol, since).await? {
             let state = order_state(&row, symbol)?;
             if state.status != OrderStatus::Open {
-                orders.push(state);
+                orders.insert((state.created_at, state.venue_order_id.clone()), state);
             }
         }
-        orders.sort_by_key(|order| order.created_at);
-        Ok(orders)
+        Ok(orders.into_values().collect())
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
         let rows = self.history("/api/v1/hf/fills", symbol, since).await?;
-        own_trades(&rows, symbol, &self.names())
+        let mut trades = own_trades(&rows, symbol, &self.names())?;
+        trades.retain(|trade| trade.fill.at >= since);
+        Ok(trades)
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
@@ -316,7 +319,7 @@ impl ExchangeApi for Kucoin {
         let query = format!("symbol={}&orderId={id}&limit={PAGE}", self.code(symbol));
         let rows = self.pages("/api/v1/hf/fills", &query).await?.0;
         for row in &rows {
-            same(wire::text(row, "orderId")?, venue_order_id)?;
+            wire::same(wire::text(row, "orderId")?, venue_order_id)?;
         }
         own_trades(&rows, symbol, &self.names())
     }
@@ -326,7 +329,7 @@ impl ExchangeApi for Kucoin {
         let key = if key == "id" { "orderId" } else { key };
         let path = format!("{path}?symbol={}", self.code(symbol));
         let data = self.write(Method::Delete, &path, &|_| String::new()).await?;
-        same(wire::text(&data, key)?, &id)
+        wire::same(wire::text(&data, key)?, &id)
     }
 
     async fn key_rights(&self) -> Answer<KeyRights> {
@@ -419,7 +422,7 @@ impl Kucoin {
         let data = self.private("/api/v1/hf/orders/active", &query, spot_cost(2)).await?.0;
         let mut orders = Vec::new();
         for row in wire::items(&data)? {
-            same(wire::text(row, "symbol")?, &code)?;
+            wire::same(wire::text(row, "symbol")?, &code)?;
             let state = order_state(row, symbol)?;
             if state.status == OrderStatus::Open {
                 orders.push(state);
@@ -454,7 +457,7 @@ impl Kucoin {
             let query = format!("symbol={code}&startAt={from}&endAt={until}&limit={PAGE}");
             let (rows, now) = self.pages(path, &query).await?;
             for row in &rows {
-                same(wire::text(row, "symbol")?, &code)?;
+                wire::same(wire::text(row, "symbol")?, &code)?;
             }
             all.extend(rows);
             if until >= now.ms() {
@@ -505,64 +508,12 @@ impl Kucoin {
 
     /// The data of a reply that says yes.
     fn read(&self, reply: &Reply) -> Answer<Value> {
-        let answer = read(reply);
+        let answer = refusal::accepted(reply);
         if let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, .. }) = &answer {
             self.connection.transport.pause(wait.unwrap_or(Duration::from_secs(1)));
         }
         answer
     }
-}
-
-fn read(reply: &Reply) -> Answer<Value> {
-    if reply.status >= 500 || (300..400).contains(&reply.status) {
-        return Err(wire::unknown(format!("HTTP status {}", reply.status)));
-    }
-    let mut body = wire::parse_json(reply)?;
-    let code = wire::name(&body, "code")?;
-    if code != "200000" {
-        let said = wire::maybe_text(&body, "msg").unwrap_or_default();
-        return Err(match refusal(&code, said, reply) {
-            Some(kind) => wire::refused(kind, code, said),
-            None => {
-                wire::unknown(format!("KuCoin said {}: {}", wire::words(&code), wire::words(said)))
-            }
-        });
-    }
-    if reply.status >= 300 {
-        return Err(wire::unknown(format!("HTTP status {} that says yes", reply.status)));
-    }
-    // KuCoin also puts refusals into replies that say yes.
-    if let Some(said) = wire::maybe_text(&body, "msg") {
-        return Err(wire::unknown(format!("KuCoin said 200000: {}", wire::words(said))));
-    }
-    body.get_mut("data").map(Value::take).ok_or_else(|| wire::unknown("the reply has no `data`"))
-}
-
-/// The codes that KuCoin documents as refusals; all others tell nothing.
-fn refusal(code: &str, said: &str, reply: &Reply) -> Option<Refusal> {
-    let said = said.to_ascii_lowercase().replace('_', " ");
-    let no_order = said.contains("order not exist") || said.contains("order does not exist");
-    Some(match code {
-        "400002" => Refusal::Clock,
-        "400001" | "400003" | "400004" | "400005" | "400006" | "400007" | "411100" => Refusal::Auth,
-        "429000" => Refusal::RateLimited { wait: until_reset(reply) },
-        "200004" => Refusal::Funds,
-        "200001" | "400600" | "900001" => Refusal::Market,
-        "order_not_exist" => Refusal::NotFound,
-        "400100" if no_order => Refusal::NotFound,
-        // A complaint about the client id may mean that it was used before.
-        "400100" if said.contains("clientoid") => return None,
-        "400100" if said.contains("trading pair") => Refusal::Market,
-        "400100" | "400370" | "400760" | "600100" | "600101" => Refusal::Parameters,
-        "200003" | "400200" | "400500" => Refusal::Other,
-        _ => return None,
-    })
-}
-
-/// The pause that the header asks for, in milliseconds there.
-fn until_reset(reply: &Reply) -> Option<Duration> {
-    let ms = reply.header("gw-ratelimit-reset")?.parse().ok()?;
-    Some(wire::bounded_wait(Duration::from_millis(ms)))
 }
 
 /// The headers of a signed request. Since version 2 of keys the passphrase is signed as well.
@@ -590,14 +541,6 @@ fn signed(
     headers
 }
 
-/// A reply about something else is no answer to the question.
-fn same(seen: &str, expected: &str) -> Answer<()> {
-    if seen == expected {
-        return Ok(());
-    }
-    Err(wire::unknown(format!("the reply is about `{}`, expected `{expected}`", wire::words(seen))))
-}
-
 fn candle_name(timeframe: Timeframe) -> Answer<&'static str> {
     Ok(match timeframe.name() {
         "1m" => "1min",
@@ -614,134 +557,5 @@ fn candle_name(timeframe: Timeframe) -> Answer<&'static str> {
         "1d" => "1day",
         "1w" => "1week",
         other => return Err(ApiError::NotSent(format!("kucoin has no candles of {other}"))),
-    })
-}
-
-/// KuCoin counts candles in seconds, and gives the close before the high.
-fn candle(row: &Value) -> Answer<Candle> {
-    let seconds = row.get(0).and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
-    let ms = seconds.and_then(|seconds| seconds.checked_mul(1000));
-    let at = |place: usize| {
-        row.get(place).ok_or_else(|| wire::unknown(format!("a candle has no value number {place}")))
-    };
-    wire::candle(&json!(ms), [at(1)?, at(3)?, at(4)?, at(2)?, at(5)?])
-}
-
-fn ticker(row: &Value, symbol: &Symbol, as_of: Timestamp) -> Option<TickerQuote> {
-    Some(TickerQuote {
-        symbol: symbol.clone(),
-        last: wire::maybe_price(row, "last")?,
-        bid: wire::maybe_price(row, "buy"),
-        ask: wire::maybe_price(row, "sell"),
-        as_of: Some(as_of),
-    })
-}
-
-fn levels(data: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| {
-        let number = |place: usize| {
-            row.get(place).and_then(wire::exact).filter(|value| *value > Decimal::ZERO)
-        };
-        match (number(0), number(1)) {
-            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-            _ => Err(wire::unknown(format!("a level of `{key}` is not a price and an amount"))),
-        }
-    };
-    wire::list(data, key)?.iter().map(level).collect()
-}
-
-/// A market's rules under KuCoin's code; `None` for names that cannot be ours.
-fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
-    let (base, quote) = (wire::text(row, "baseCurrency")?, wire::text(row, "quoteCurrency")?);
-    let (Ok(base), Ok(quote)) = (base.parse::<Ticker>(), quote.parse::<Ticker>()) else {
-        return Ok(None);
-    };
-    let smallest = wire::amount(row, "quoteMinSize")?;
-    let rule = MarketRules {
-        symbol: Symbol::new(base, quote),
-        amount_step: wire::qty(row, "baseIncrement")?,
-        min_amount: wire::qty(row, "baseMinSize")?,
-        max_amount: Some(wire::qty(row, "baseMaxSize")?),
-        // Recordings from before 2022 have no smallest value of orders by amount.
-        min_cost: match wire::maybe(row, "minFunds") {
-            Some(_) => wire::amount(row, "minFunds")?.max(smallest),
-            None => smallest,
-        },
-        active: wire::flag(row, "enableTrading")?,
-    };
-    Ok(Some((wire::text(row, "symbol")?.to_owned(), rule)))
-}
-
-fn side(row: &Value) -> Answer<Side> {
-    match wire::text(row, "side")? {
-        "buy" => Ok(Side::Buy),
-        "sell" => Ok(Side::Sell),
-        other => {
-            Err(wire::unknown(format!("`side` is `{}`, expected buy or sell", wire::words(other))))
-        }
-    }
-}
-
-fn order_state(row: &Value, symbol: &Symbol) -> Answer<OrderState> {
-    let executed = wire::qty(row, "dealSize")?;
-    let cost = wire::amount(row, "dealFunds")?;
-    let asked = |key: &str| match wire::maybe_text(row, key) {
-        Some(_) => wire::amount(row, key),
-        None => Ok(Decimal::ZERO),
-    };
-    let (size, funds) = (asked("size")?, asked("funds")?);
-    let live = if row.get("active").is_some() { "active" } else { "isActive" };
-    let cancelled = wire::maybe(row, "cancelExist").and_then(Value::as_bool).unwrap_or(false);
-    let whole = if size > Decimal::ZERO {
-        executed.get() >= size
-    } else {
-        !cancelled && funds > Decimal::ZERO
-    };
-    let status = match (wire::flag(row, live)?, whole) {
-        (true, _) => OrderStatus::Open,
-        (false, true) if executed.is_positive() => OrderStatus::Filled,
-        (false, _) => OrderStatus::Ended,
-    };
-    Ok(OrderState {
-        venue_order_id: wire::text(row, "id")?.to_owned(),
-        client_id: wire::maybe_text(row, "clientOid").unwrap_or_default().to_owned(),
-        symbol: symbol.clone(),
-        side: side(row)?,
-        status,
-        amount: Some(Qty::new(size)).filter(|size| size.is_positive()),
-        executed,
-        executed_cost: Some(cost),
-        created_at: Some(wire::moment(row, "createdAt")?),
-        fills: Vec::new(),
-    })
-}
-
-fn own_trades(rows: &[Value], symbol: &Symbol, names: &Names) -> Answer<Vec<OwnTrade>> {
-    let mut trades = BTreeMap::new();
-    for row in rows {
-        let trade = own_trade(row, symbol, names)?;
-        trades.insert((trade.fill.at, trade.fill.trade_id.clone()), trade);
-    }
-    Ok(trades.into_values().collect())
-}
-
-fn own_trade(row: &Value, symbol: &Symbol, names: &Names) -> Answer<OwnTrade> {
-    let fee_code = wire::text(row, "feeCurrency")?;
-    let asset = names.ticker(fee_code).ok_or_else(|| {
-        wire::unknown(format!("the fee is in {}, which is no ticker", wire::words(fee_code)))
-    })?;
-    Ok(OwnTrade {
-        venue_order_id: wire::text(row, "orderId")?.to_owned(),
-        client_id: None,
-        symbol: symbol.clone(),
-        side: side(row)?,
-        fill: Fill {
-            trade_id: wire::name(row, "tradeId")?,
-            price: wire::price(row, "price")?,
-            amount: wire::qty(row, "size")?,
-            cost: wire::amount(row, "funds")?,
-            fee: Fee { asset, amount: Qty::new(wire::decimal(row, "fee")?) },
-            at: wire::moment(row, "createdAt")?,
-        },
     })
 }

@@ -378,6 +378,33 @@ pub fn candles_asked_for(
     Ok(candles)
 }
 
+/// The side of a book called `key`, whose levels are lists that start with price and amount.
+///
+/// # Errors
+/// [`ApiError::Unknown`] if a level has no price above zero or no amount.
+pub fn levels(book: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
+    let level = |row: &Value| {
+        let number = |place: usize| row.get(place).and_then(exact);
+        let price = number(0).filter(|price| *price > Decimal::ZERO);
+        match (price, number(1).and_then(not_negative)) {
+            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
+            _ => Err(unknown(format!("a level of `{key}` is not a price and an amount"))),
+        }
+    };
+    list(book, key)?.iter().map(level).collect()
+}
+
+/// A reply about something else is no answer to the question.
+///
+/// # Errors
+/// [`ApiError::Unknown`] if the two are not the same.
+pub fn same(seen: &str, expected: &str) -> Answer<()> {
+    if seen == expected {
+        return Ok(());
+    }
+    Err(unknown(format!("the reply is about `{}`, expected `{expected}`", words(seen))))
+}
+
 /// A finite number for analytics.
 fn analytic(value: &Value) -> Option<f64> {
     let number: f64 = match value {

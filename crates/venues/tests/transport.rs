@@ -327,9 +327,9 @@ async fn f087_child() {
     assert_eq!(answer.body, "{\"direct\":1}");
 }
 
-/// Ten units in a minute: eight are planned, four at once, three of them for public reads.
+/// Twenty units in a minute: sixteen are planned, four at once, three of them for public reads.
 static SMALL: VenueFacts = VenueFacts {
-    buckets: &[Bucket { name: "weight", units: 10, per: Duration::from_secs(60) }],
+    buckets: &[Bucket { name: "weight", units: 20, per: Duration::from_secs(60) }],
     used: |reply| {
         let units = reply.header("x-used").and_then(|text| text.parse().ok());
         units.map(|units| Used { bucket: "weight", units }).into_iter().collect()
@@ -369,7 +369,7 @@ async fn limits_are_shared_by_host_and_keep_something_for_orders() {
 #[tokio::test]
 async fn f079_the_venues_own_count_is_adopted() {
     let server = Server::answering(|_, number| {
-        reply(200, if number == 0 { "X-Used: 7\r\n" } else { "X-Used: 9\r\n" }, "{}")
+        reply(200, if number == 0 { "X-Used: 13\r\n" } else { "X-Used: 17\r\n" }, "{}")
     });
     let transport =
         HttpTransport::new(&server.url(), &SMALL, &Gates::default(), options()).unwrap();

@@ -62,6 +62,9 @@ impl LiveBroker {
         self.books().accounts = found.accounts;
         self.pending = found.pending;
         self.settled = found.settled;
+        for (venue, marks) in &found.marks {
+            self.watch(venue, marks.keys().cloned());
+        }
         self.watch.marks = found.marks;
         Ok(())
     }

@@ -150,7 +150,9 @@ impl LiveBroker {
         let booked: BTreeSet<&str> = self
             .settled
             .values()
-            .filter(|settled| settled.venue == intent.order.venue)
+            .filter(|settled| {
+                settled.venue == intent.order.venue && settled.symbol == intent.order.symbol
+            })
             .flat_map(|settled| settled.trades.iter().map(String::as_str))
             .collect();
         let mut asked = BTreeSet::new();

@@ -13,6 +13,8 @@ use std::sync::Arc;
 const OVERLAP_MS: i64 = 300_000;
 /// How far back the first look goes when there is no mark: the executions of a lost journal.
 const FIRST_LOOK_MS: i64 = 86_400_000;
+/// How far back any look goes: the journal's ids are known for longer than this.
+const LONGEST_LOOK_MS: i64 = 7 * 86_400_000;
 /// Markets with an own order within this time are read every time.
 const ACTIVE_MS: i64 = 3_600_000;
 /// Of the others, so many in turn.
@@ -71,7 +73,7 @@ enum Owner {
 
 impl LiveBroker {
     /// Reads open orders and executions of every venue and compares them with what is known.
-    /// `known_ids` are the ids of all orders in the journal. To be called at start, before anything
+    /// `known_ids` are the ids of the journal's orders of the last eight days at least. To be called at start, before anything
     /// is sent, and every minute. One venue that does not answer does not keep the others.
     pub async fn reconcile(
         &mut self,
@@ -130,7 +132,7 @@ impl LiveBroker {
                 let mark = marks.and_then(|marks| marks.get(symbol));
                 let since =
                     mark.map_or(now.plus_ms(-FIRST_LOOK_MS), |mark| mark.plus_ms(-OVERLAP_MS));
-                (symbol.clone(), since)
+                (symbol.clone(), since.max(now.plus_ms(-LONGEST_LOOK_MS)))
             })
             .collect()
     }

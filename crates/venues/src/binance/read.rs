@@ -224,6 +224,15 @@ pub(super) fn trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
     })
 }
 
+/// Flags that cannot move funds out of the spot account.
+const HARMLESS_RIGHTS: [&str; 5] = [
+    "ipRestrict",
+    "enableReading",
+    "enableSpotAndMarginTrading",
+    "enableFixApiTrade",
+    "enableFixReadOnly",
+];
+
 pub(super) fn key_rights(value: &Value) -> Answer<KeyRights> {
     flag(value, "enableWithdrawals")?;
     let object = value.as_object().ok_or_else(|| unknown("rights that are no object"))?;
@@ -232,10 +241,8 @@ pub(super) fn key_rights(value: &Value) -> Answer<KeyRights> {
         .filter(|(_, set)| **set == Value::Bool(true))
         .map(|(name, _)| name.clone())
         .collect();
-    let moves_funds = |name: &String| {
-        let name = name.to_ascii_lowercase();
-        name.contains("withdraw") || name.contains("transfer")
-    };
+    // Margin, futures and whatever else is set: taken for a right that moves funds.
+    let moves_funds = |name: &String| !HARMLESS_RIGHTS.contains(&name.as_str());
     let expires = maybe(value, "tradingAuthorityExpirationTime");
     Ok(KeyRights {
         read: Some(flag(value, "enableReading")?),

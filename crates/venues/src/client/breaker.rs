@@ -8,6 +8,8 @@ const FAILURES_IN_A_ROW: usize = 5;
 const WINDOW: usize = 20;
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// A probe that has not ended by then was given up by its caller.
+const PROBE_MAX: Duration = Duration::from_secs(90);
 
 /// Opens at five failures in a row, or when more than half of the last twenty calls failed; then
 /// lets one probe through after 30 seconds, and after twice as long each time the probe fails.
@@ -16,12 +18,12 @@ pub(super) struct Breaker {
     failed: VecDeque<bool>,
     pause: Duration,
     open_until: Option<Instant>,
-    probing: bool,
+    probing_since: Option<Instant>,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { failed: VecDeque::new(), pause: FIRST_PAUSE, open_until: None, probing: false }
+        Self { failed: VecDeque::new(), pause: FIRST_PAUSE, open_until: None, probing_since: None }
     }
 }
 
@@ -32,16 +34,16 @@ impl Breaker {
         if now < until {
             return Err(until - now);
         }
-        if self.probing {
+        if self.probing_since.is_some_and(|since| now.duration_since(since) < PROBE_MAX) {
             return Err(Duration::from_secs(1));
         }
-        self.probing = true;
+        self.probing_since = Some(now);
         Ok(())
     }
 
     /// A call that was admitted was not made after all.
     pub(super) fn withdraw(&mut self) {
-        self.probing = false;
+        self.probing_since = None;
     }
 
     /// How an admitted call ended.
@@ -52,7 +54,7 @@ impl Breaker {
         }
         if self.open_until.is_some() {
             // Calls that were under way when it opened tell nothing new; only the probe does.
-            if std::mem::take(&mut self.probing) {
+            if self.probing_since.take().is_some() {
                 if failed {
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                     self.open_until = Some(now + self.pause);
@@ -94,6 +96,19 @@ mod tests {
         breaker.record(false, at(92));
         assert!(breaker.admit(at(92)).is_ok());
         assert!(breaker.admit(at(92)).is_ok());
+    }
+
+    #[test]
+    fn a_probe_whose_caller_went_away_does_not_close_the_host_for_ever() {
+        let start = Instant::now();
+        let mut breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.record(true, start);
+        }
+        let probe = start + FIRST_PAUSE;
+        assert!(breaker.admit(probe).is_ok());
+        assert!(breaker.admit(probe + Duration::from_secs(30)).is_err());
+        assert!(breaker.admit(probe + PROBE_MAX).is_ok());
     }
 
     #[test]

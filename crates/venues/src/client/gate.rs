@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 /// Percent of a venue's limit that is planned with.
 const PLANNED_PERCENT: u32 = 80;
+/// Percent of the plan that may be used at once.
+const BURST_PERCENT: u32 = 25;
 /// Percent of the plan that public reads leave to orders and their look-ups.
 const KEPT_PERCENT: u32 = 20;
 /// Second tries per minute that are always granted, and their share of the requests beyond that.
@@ -43,8 +45,8 @@ pub struct HostGate {
     retries: Mutex<RetryBudget>,
 }
 
-/// A limit of the venue. Half of the plan may be used at once, the other half flows back over the
-/// venue's window: so no window of that length, wherever it starts, holds more than the plan.
+/// A limit of the venue. A part of the plan may be used at once, the rest flows back over the venue's
+/// window: so no window of that length, wherever it starts, holds more than the plan.
 struct Limit {
     all: DefaultDirectRateLimiter,
     public: DefaultDirectRateLimiter,
@@ -176,13 +178,14 @@ impl HostGate {
 impl Limit {
     fn new(bucket: &Bucket) -> Self {
         let plan = (bucket.units * PLANNED_PERCENT / 100).max(1);
-        let half = (plan / 2).max(1);
-        let public = (half * (100 - KEPT_PERCENT) / 100).max(1);
-        // A plan of a single unit has no halves: it flows back over two windows.
-        let per = if plan == 1 { bucket.per * 2 } else { bucket.per };
+        let burst = (plan * BURST_PERCENT / 100).max(1);
+        // A plan of a single unit has no parts: it flows back over two windows.
+        let (refill, per) =
+            if plan == 1 { (1, bucket.per * 2) } else { (plan - burst, bucket.per) };
+        let public = |units: u32| (units * (100 - KEPT_PERCENT) / 100).max(1);
         Self {
-            all: limiter(half, per),
-            public: limiter(public, per),
+            all: limiter(burst, refill, per),
+            public: limiter(public(burst), public(refill), per),
             plan,
             per: bucket.per,
             state: Mutex::default(),
@@ -257,12 +260,11 @@ impl RetryBudget {
     }
 }
 
-/// `units` at once, and as many again over `per`.
-fn limiter(units: u32, per: Duration) -> DefaultDirectRateLimiter {
-    let burst = NonZeroU32::new(units).unwrap_or(NonZeroU32::MIN);
-    let each = (per / burst.get()).max(Duration::from_nanos(1));
+/// `burst` at once, and `refill` over `per`.
+fn limiter(burst: u32, refill: u32, per: Duration) -> DefaultDirectRateLimiter {
+    let each = (per / refill.max(1)).max(Duration::from_nanos(1));
     let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));
-    RateLimiter::direct(quota.allow_burst(burst))
+    RateLimiter::direct(quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
 }
 
 /// Takes the units, or as many as there can ever be; otherwise says how long to wait.

@@ -86,8 +86,8 @@ pub struct HttpTransport {
 }
 
 impl HttpTransport {
-    /// A transport to `base_url` for this venue; transports to the same host share their limits
-    /// through `gates`.
+    /// A transport to `base_url` for this venue; transports to the same host and venue share their
+    /// limits through `gates`.
     ///
     /// # Errors
     /// A message for the operator when the URL is none, or is plain HTTP to another computer.
@@ -97,7 +97,8 @@ impl HttpTransport {
         gates: &Gates,
         options: HttpOptions,
     ) -> Result<Self, String> {
-        let host = send::host_of(base_url)?;
+        // Two venues at one address, as on a simulated exchange, have limits of their own.
+        let host = format!("{} {}", send::host_of(base_url)?, facts.id);
         Ok(Self {
             wire: Wire::new(options.timeout)?,
             gate: gates.host(&host, facts.buckets),

@@ -11,6 +11,7 @@ use keel_venues::api::{ExchangeApi, MarketOrder, OrderAmount};
 use keel_venues::http::{Charge, Kind, Reply, Request, Transport, TransportError};
 use keel_venues::venue::{Connection, Keys, venue};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -30,6 +31,9 @@ pub struct Canned {
     replies: Mutex<VecDeque<Reply>>,
     pub sent: Mutex<Vec<(Kind, Request)>>,
     pub pauses: Mutex<Vec<Duration>>,
+    clock_shift_ms: AtomicI64,
+    under_way: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 impl Canned {
@@ -46,6 +50,16 @@ impl Canned {
         Arc::new(canned)
     }
 
+    /// The venue's time from now on.
+    pub fn set_clock(&self, now_ms: i64) {
+        self.clock_shift_ms.store(now_ms - NOW_MS, Ordering::SeqCst);
+    }
+
+    /// How many requests were under way at the same time, at most.
+    pub fn most_at_once(&self) -> usize {
+        self.most_at_once.load(Ordering::SeqCst)
+    }
+
     pub fn requests(&self) -> Vec<Request> {
         self.sent.lock().unwrap().iter().map(|(_, request)| request.clone()).collect()
     }
@@ -59,7 +73,12 @@ impl Transport for Canned {
         _charges: &[Charge],
         build: &(dyn Fn(i64) -> Request + Send + Sync),
     ) -> Result<Reply, TransportError> {
-        self.sent.lock().unwrap().push((kind, build(NOW_MS)));
+        let under_way = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_at_once.fetch_max(under_way, Ordering::SeqCst);
+        let now_ms = NOW_MS + self.clock_shift_ms.load(Ordering::SeqCst);
+        self.sent.lock().unwrap().push((kind, build(now_ms)));
+        tokio::task::yield_now().await;
+        self.under_way.fetch_sub(1, Ordering::SeqCst);
         let reply = self.replies.lock().unwrap().pop_front();
         Ok(reply.unwrap_or(Reply { status: 500, headers: Vec::new(), body: String::new() }))
     }

@@ -1,0 +1,140 @@
+//! Connections that know when a request began and can break off where they are told to.
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::clock::wall_us;
+
+const NO_CUT: u64 = u64::MAX;
+
+/// What the server and its connection say to each other.
+#[derive(Debug)]
+pub struct WireState {
+    /// When the first byte after the last answer came; 0: none yet.
+    first_byte_us: AtomicI64,
+    /// Bytes of the answer that may still go out.
+    budget: AtomicU64,
+    /// Break off with RST rather than FIN.
+    reset: AtomicBool,
+}
+
+impl Default for WireState {
+    fn default() -> Self {
+        Self {
+            first_byte_us: AtomicI64::new(0),
+            budget: AtomicU64::new(NO_CUT),
+            reset: AtomicBool::new(false),
+        }
+    }
+}
+
+/// The server's end of a [`WireState`].
+#[derive(Clone, Debug, Default)]
+pub struct WireHandle(Arc<WireState>);
+
+impl WireHandle {
+    /// When the running request began, microseconds since 1970; forgets it.
+    #[must_use]
+    pub fn take_first_byte_us(&self) -> i64 {
+        match self.0.first_byte_us.swap(0, Ordering::SeqCst) {
+            0 => wall_us(),
+            at => at,
+        }
+    }
+
+    /// Breaks the connection after so many bytes of the answer, with RST or FIN.
+    pub fn cut_after(&self, bytes: u64, reset: bool) {
+        self.0.reset.store(reset, Ordering::SeqCst);
+        self.0.budget.store(bytes, Ordering::SeqCst);
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    state: Arc<WireState>,
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            let unset = (Ordering::SeqCst, Ordering::SeqCst);
+            let _ = self.state.first_byte_us.compare_exchange(0, wall_us(), unset.0, unset.1);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let budget = self.state.budget.load(Ordering::SeqCst);
+        if budget == NO_CUT {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        }
+        if budget == 0 {
+            if self.state.reset.load(Ordering::SeqCst) {
+                // Closing with a zero linger time sends RST.
+                let _ = self.stream.set_zero_linger();
+            }
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionAborted)));
+        }
+        let most = usize::try_from(budget).unwrap_or(usize::MAX).min(bytes.len());
+        let written = Pin::new(&mut self.stream).poll_write(context, &bytes[..most]);
+        if let Poll::Ready(Ok(count)) = written {
+            self.state.budget.store(budget - count as u64, Ordering::SeqCst);
+        }
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Listens on loopback for [`Wire`]s.
+#[derive(Debug)]
+pub struct WireListener(pub TcpListener);
+
+impl Listener for WireListener {
+    type Io = Wire;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
+        (Wire { stream, state: Arc::new(WireState::default()) }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, WireListener>> for WireHandle {
+    fn connect_info(stream: IncomingStream<'_, WireListener>) -> Self {
+        Self(Arc::clone(&stream.io().state))
+    }
+}
