@@ -32,6 +32,8 @@ pub(super) type Marks = BTreeMap<VenueId, BTreeMap<Symbol, Timestamp>>;
 pub(super) struct Watch {
     pub(super) marks: Marks,
     reconciled: BTreeSet<VenueId>,
+    /// How far the venues' clocks are ahead of ours, milliseconds.
+    offsets_ms: BTreeMap<VenueId, i64>,
     /// Client ids of the venue's orders; empty for an order without one.
     names: BTreeMap<(VenueId, String), String>,
     /// Foreign orders and executions that were already said.
@@ -42,6 +44,10 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn is_reconciled(&self, venue: &VenueId) -> bool {
         self.reconciled.contains(venue)
+    }
+
+    pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
+        self.offsets_ms.get(venue).copied().unwrap_or(0)
     }
 }
 
@@ -81,7 +87,8 @@ impl LiveBroker {
         now: Timestamp,
     ) -> Reconciliation {
         self.forget_old();
-        let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
+        let mut result = Reconciliation::default();
+        let venues = self.measure_clocks(&mut result).await;
         let wanted: Vec<Vec<(Symbol, Timestamp)>> =
             venues.iter().map(|venue| self.due(venue, now)).collect();
         self.watch.turn = self.watch.turn.wrapping_add(IN_TURN);
@@ -90,7 +97,6 @@ impl LiveBroker {
             venues.iter().zip(&wanted).map(|(venue, wanted)| this.view(venue, wanted)),
         )
         .await;
-        let mut result = Reconciliation::default();
         for (venue, view) in venues.into_iter().zip(views) {
             match view {
                 Err(error) => {
@@ -98,6 +104,7 @@ impl LiveBroker {
                 }
                 Ok(view) => {
                     let complete = self.compare(&venue, view, known_ids);
+                    let now = now.plus_ms(self.offset_ms(&venue));
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
                     self.watch.reconciled.insert(venue);
@@ -109,7 +116,34 @@ impl LiveBroker {
         result
     }
 
-    /// The markets to read, and since when: all at first, then those with orders of ours and some
+    /// Reads the venues' clocks, since everything they show is dated by them. Returns the venues
+    /// that answered.
+    async fn measure_clocks(&mut self, result: &mut Reconciliation) -> Vec<VenueId> {
+        let time = &self.time;
+        let answers =
+            futures_util::future::join_all(self.venues.iter().map(|(venue, api)| async move {
+                let before = time.now();
+                let answer = api.time().await;
+                let middle = (before.ms() + time.now().ms()) / 2;
+                (venue.clone(), answer.map(|theirs| theirs.ms() - middle))
+            }))
+            .await;
+        let mut venues = Vec::new();
+        for (venue, answer) in answers {
+            match answer {
+                Ok(offset_ms) => {
+                    self.watch.offsets_ms.insert(venue.clone(), offset_ms);
+                    venues.push(venue);
+                }
+                Err(error) => {
+                    result.unread.insert(venue, error.to_string());
+                }
+            }
+        }
+        venues
+    }
+
+    /// The markets to read, and since when by the venue's clock: all at first, then those with orders of ours and some
     /// of the others in turn.
     fn due(&self, venue: &VenueId, now: Timestamp) -> Vec<(Symbol, Timestamp)> {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
@@ -121,6 +155,7 @@ impl LiveBroker {
             .filter(|settled| settled.venue == *venue && now.since_ms(settled.at) < ACTIVE_MS)
             .map(|settled| &settled.symbol)
             .collect();
+        let now = now.plus_ms(self.offset_ms(venue));
         let count = markets.len().max(1);
         let in_turn: BTreeSet<usize> =
             (0..IN_TURN).map(|i| (self.watch.turn.wrapping_add(i)) % count).collect();
@@ -288,7 +323,8 @@ impl LiveBroker {
             Owner::Ours(digits) => digits,
             Owner::Foreign => {
                 let order = (venue.clone(), trade.venue_order_id.clone());
-                if trade.fill.at >= self.started_at && self.watch.said.insert(order) {
+                let started_at = self.started_at.plus_ms(self.offset_ms(venue));
+                if trade.fill.at >= started_at && self.watch.said.insert(order) {
                     self.notes.push(format!(
                         "{venue}: {} {} {symbol} was executed for order {}, which is not ours",
                         trade.side, trade.fill.amount, trade.venue_order_id
