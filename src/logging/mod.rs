@@ -65,6 +65,7 @@ pub fn cycle(record: &CycleRecord) {
             market = %order.symbol,
             value = %order.value,
             outcome = execution.outcome.name(),
+            cause = execution.outcome.cause(),
             "order"
         );
     }

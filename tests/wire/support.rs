@@ -4,9 +4,11 @@ use keel_simex::config::PriceSource;
 use keel_simex::server::Double;
 use keel_simex::{Simex, SimexConfig};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -47,16 +49,53 @@ pub struct Bench {
     _runtime: tokio::runtime::Runtime,
 }
 
-/// A world whose signals buy everything: prices rose for hours and go on rising a little.
+/// A world in which ETH, SOL and LINK have been rising for an hour, faster than the others, so that
+/// their signals buy on both venues; then prices stand still until a test moves them.
 pub fn rising() -> SimexConfig {
     let mut config = SimexConfig {
-        prices: PriceSource::Generated { seed: 7, history_hours: 60, future_hours: 12 },
+        prices: PriceSource::Files { files: candles(), end_now: true },
         ..SimexConfig::default()
     };
     for venue in config.venues.values_mut() {
         venue.limit_factor = 100;
     }
     config
+}
+
+/// A candle file for each asset: four flat hours, and an hour of rising.
+fn candles() -> BTreeMap<String, PathBuf> {
+    static FILES: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let rises = [
+        ("BTC", 60_000.0, 0.0001),
+        ("ETH", 3_000.0, 0.001),
+        ("BNB", 550.0, 0.0001),
+        ("SOL", 150.0, 0.001),
+        ("LINK", 12.0, 0.001),
+    ];
+    let make = || {
+        rises
+            .iter()
+            .map(|(ticker, first, rise)| {
+                let mut text = String::from("timestamp,open,high,low,close,volume\n");
+                let mut price: f64 = *first;
+                for minute in 0..300_i64 {
+                    // A little noise, so that the channel has a width.
+                    let wave = 1.0 + 0.0002 * f64::from(u32::try_from(minute % 3).unwrap());
+                    let (open, close) =
+                        (price, price * wave * if minute < 240 { 1.0 } else { 1.0 + rise });
+                    let time = 1_700_000_040_000 + minute * 60_000;
+                    let (high, low) = (open.max(close), open.min(close));
+                    text += &format!("{time},{open},{high},{low},{close},100\n");
+                    price = if minute < 240 { *first } else { close / wave };
+                }
+                let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+                    .join(format!("wire-{}-{ticker}.csv", std::process::id()));
+                std::fs::write(&path, text).unwrap();
+                ((*ticker).to_owned(), path)
+            })
+            .collect()
+    };
+    FILES.get_or_init(make).clone()
 }
 
 impl Bench {
@@ -85,8 +124,12 @@ impl Bench {
 
     /// Writes `config` to its file, readable by its owner alone.
     pub fn write_config(&self) {
+        self.write(&self.config);
+    }
+
+    fn write(&self, config: &Value) {
         let path = self.path("keel.json");
-        std::fs::write(&path, serde_json::to_string_pretty(&self.config).unwrap()).unwrap();
+        std::fs::write(&path, serde_json::to_string_pretty(config).unwrap()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
@@ -157,10 +200,14 @@ impl Bench {
     /// was sent twice, nothing is lost.
     pub fn settles(&self) {
         self.simex.clear_faults();
+        let mut slow = self.config.clone();
+        slow["bot_settings"]["cycle_sleep_duration_seconds"] = 1.into();
+        self.write(&slow);
         let start = Instant::now();
         while self.unresolved() > 0 {
-            assert!(start.elapsed() < Duration::from_secs(240), "never settled: {}", self.log());
-            let output = self.run_for(Duration::from_secs(90), || self.unresolved() == 0);
+            assert!(start.elapsed() < Duration::from_secs(200), "never settled: {}", self.log());
+            // Without the balances from before the order, absence takes six look-ups, two minutes.
+            let output = self.run_for(Duration::from_secs(200), || self.unresolved() == 0);
             assert!(output.status.success(), "{}", told(&output));
         }
         self.audit();
@@ -283,7 +330,7 @@ pub fn told(output: &Output) -> String {
 pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "waited for: {what}");
+        assert!(start.elapsed() < Duration::from_secs(120), "waited for: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

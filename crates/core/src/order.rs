@@ -205,6 +205,16 @@ impl Outcome {
         }
     }
 
+    /// Why it was not executed, or why nobody knows.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { reason } => Some(reason),
+            Self::Unknown { cause } => Some(cause),
+            Self::Filled { .. } | Self::Partial { .. } => None,
+        }
+    }
+
     /// The executions, if any are known.
     #[must_use]
     pub fn fills(&self) -> &[Fill] {
