@@ -99,28 +99,35 @@ async fn a_page_a_fragment_or_nothing_is_never_an_answer() {
     for venue in VENUES {
         let venue = venue.facts.id;
         for (name, _) in CALLS {
-            for body in [
-                "",
-                " ",
-                "<html><body>Attention required</body></html>",
-                "null",
-                "true",
-                "0",
-                "\"ok\"",
-                "{",
-                "[[",
-                "{\"code\":\"0\",\"data\":[",
-                "\u{feff}",
-                "{} {}",
-            ] {
-                for status in [200, 201, 500, 503, 302] {
-                    let answer = met(venue, name, status, body).await;
-                    let unknown = matches!(answer, Err(ApiError::Unknown(_)));
-                    assert!(unknown, "{venue} {name}: HTTP {status} with `{body}`: {answer:?}");
-                }
+            for body in GARBAGE {
+                refuses(venue, name, 200, body).await;
+            }
+            for status in [201, 302, 500, 503, 530] {
+                refuses(venue, name, status, "<html>busy</html>").await;
             }
         }
     }
+}
+
+const GARBAGE: [&str; 12] = [
+    "",
+    " ",
+    "<html><body>Attention required</body></html>",
+    "null",
+    "true",
+    "0",
+    "\"ok\"",
+    "{",
+    "[[",
+    "{\"code\":\"0\",\"data\":[",
+    "\u{feff}",
+    "{} {}",
+];
+
+async fn refuses(venue: &str, name: &str, status: u16, body: &str) {
+    let answer = met(venue, name, status, body).await;
+    let unknown = matches!(answer, Err(ApiError::Unknown(_)));
+    assert!(unknown, "{venue} {name}: HTTP {status} with `{body}`: {answer:?}");
 }
 
 #[tokio::test]
@@ -184,10 +191,10 @@ async fn another_shape_is_never_an_answer() {
 fn spoiled(body: &Value) -> Vec<Value> {
     let mut pointers = Vec::new();
     collect(body, String::new(), &mut pointers);
-    let step = (pointers.len() / 12).max(1);
+    let step = (pointers.len() / 8).max(1);
     let mut made = Vec::new();
     for pointer in pointers.into_iter().step_by(step) {
-        for wrong in [Value::Null, "x".into(), (-1).into(), Value::Array(Vec::new())] {
+        for wrong in [Value::Null, "x".into(), (-1).into()] {
             let mut copy = body.clone();
             if let Some(place) = copy.pointer_mut(&pointer) {
                 *place = wrong;
