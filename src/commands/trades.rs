@@ -118,57 +118,60 @@ fn to_json(trade: &TradeRow) -> serde_json::Value {
 }
 
 fn export_csv(trades: &[TradeRow]) -> Result<(), Failure> {
-    let failed = |error: csv::Error| match error.kind() {
+    write_csv(trades, std::io::stdout().lock()).map_err(|error| match error.kind() {
         csv::ErrorKind::Io(io) if io.kind() == std::io::ErrorKind::BrokenPipe => {
             std::process::exit(0)
         }
         _ => Failure::from_error(Code::CannotWrite, &error),
-    };
-    let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
-    writer
-        .write_record([
-            "time",
-            "cycle",
-            "id",
-            "exchange",
-            "market",
-            "side",
-            "kind",
-            "outcome",
-            "amount",
-            "filled",
-            "price",
-            "cost",
-            "fee",
-            "value",
-            "reference_price",
-            "cost_bps",
-            "detail",
-        ])
-        .map_err(failed)?;
+    })
+}
+
+/// Writes orders as CSV, with a header.
+///
+/// # Errors
+/// When `out` does not take it.
+pub fn write_csv(trades: &[TradeRow], out: impl std::io::Write) -> Result<(), csv::Error> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record([
+        "time",
+        "cycle",
+        "id",
+        "exchange",
+        "market",
+        "side",
+        "kind",
+        "outcome",
+        "amount",
+        "filled",
+        "price",
+        "cost",
+        "fee",
+        "value",
+        "reference_price",
+        "cost_bps",
+        "detail",
+    ])?;
     for trade in trades {
         let shown = |value: Option<Decimal>| value.map_or_else(String::new, |v| v.to_string());
-        writer
-            .write_record([
-                Timestamp::from_ms(trade.at_ms).to_string(),
-                trade.cycle.to_string(),
-                trade.id.clone(),
-                trade.venue.clone(),
-                trade.symbol.clone(),
-                trade.side.clone(),
-                trade.kind.clone(),
-                trade.outcome.clone(),
-                trade.amount.clone(),
-                trade.filled.clone(),
-                shown(price(trade)),
-                trade.cost.clone(),
-                trade.fee.clone(),
-                trade.value.clone(),
-                trade.reference_price.clone(),
-                shown(offset_bps(trade)),
-                trade.detail.clone(),
-            ])
-            .map_err(failed)?;
+        writer.write_record([
+            Timestamp::from_ms(trade.at_ms).to_string(),
+            trade.cycle.to_string(),
+            trade.id.clone(),
+            trade.venue.clone(),
+            trade.symbol.clone(),
+            trade.side.clone(),
+            trade.kind.clone(),
+            trade.outcome.clone(),
+            trade.amount.clone(),
+            trade.filled.clone(),
+            shown(price(trade)),
+            trade.cost.clone(),
+            trade.fee.clone(),
+            trade.value.clone(),
+            trade.reference_price.clone(),
+            shown(offset_bps(trade)),
+            trade.detail.clone(),
+        ])?;
     }
-    writer.flush().map_err(|error| Failure::from_error(Code::CannotWrite, &error))
+    Ok(writer.flush()?)
 }

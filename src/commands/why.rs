@@ -65,7 +65,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "orders": trades,
         }));
     } else {
-        print(&cycle, decision, &trades, config.policy.stablecoin.as_str());
+        for line in explain(&cycle, decision, &trades, config.policy.stablecoin.as_str()) {
+            output::line(line);
+        }
     }
     Ok(())
 }
@@ -78,14 +80,21 @@ const fn signal(value: i8) -> &'static str {
     }
 }
 
-fn print(cycle: &CycleRow, decision: &DecisionRow, trades: &[TradeRow], stablecoin: &str) {
-    output::line(format!(
+/// The decision in words, line by line.
+#[must_use]
+pub fn explain(
+    cycle: &CycleRow,
+    decision: &DecisionRow,
+    trades: &[TradeRow],
+    stablecoin: &str,
+) -> Vec<String> {
+    let mut lines = vec![format!(
         "{} in cycle {} at {} (distributed because of: {})",
         decision.ticker,
         cycle.cycle,
         Timestamp::from_ms(cycle.at_ms),
         cycle.trigger
-    ));
+    )];
     let percent = |text: &str| format!("{:.2} %", text.parse::<f64>().unwrap_or(0.0) * 100.0);
     let mut facts: Vec<(&str, String)> = Vec::new();
     if decision.ticker != stablecoin {
@@ -134,12 +143,12 @@ fn print(cycle: &CycleRow, decision: &DecisionRow, trades: &[TradeRow], stableco
     ));
     facts.push(("change", format!("{} {stablecoin}", output::money(&decision.change, 2))));
     for (name, value) in facts {
-        output::line(format!("  {name:<17} {value}"));
+        lines.push(format!("  {name:<17} {value}"));
     }
     for trade in trades {
         let detail =
             if trade.detail.is_empty() { String::new() } else { format!(": {}", trade.detail) };
-        output::line(format!(
+        lines.push(format!(
             "  {:<17} {} {} {} at {}, {} {stablecoin} ({}{detail})",
             "order",
             trade.side,
@@ -156,8 +165,9 @@ fn print(cycle: &CycleRow, decision: &DecisionRow, trades: &[TradeRow], stableco
         (action, true) => action.to_owned(),
         (action, false) => format!("{action}; but {} [{}]", decision.detail, decision.reason),
     };
-    output::line(format!("  {:<17} {verdict}", "decision"));
+    lines.push(format!("  {:<17} {verdict}", "decision"));
     for note in &cycle.notes {
-        output::line(format!("  {:<17} {note}", "note"));
+        lines.push(format!("  {:<17} {note}", "note"));
     }
+    lines
 }

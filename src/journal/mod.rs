@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use open::{JournalError, Mode, NewJournal};
-pub use read::{CycleRow, DecisionRow, FillRow, Reader, TradeRow};
+pub use read::{BookedFill, CycleRow, DecisionRow, FillRow, Reader, TradeRow};
 
 use keel_core::order::{Intent, Outcome};
 use keel_core::state::State;

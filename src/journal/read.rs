@@ -121,6 +121,32 @@ pub struct FillRow {
     pub at_ms: i64,
 }
 
+/// One execution with the order it belongs to, as it was stored.
+#[derive(Clone, Debug)]
+pub struct BookedFill {
+    /// The market.
+    pub symbol: String,
+    /// `buy` or `sell`.
+    pub side: String,
+    /// Base amount of the order.
+    pub order_amount: String,
+    /// What that was worth in the stablecoin.
+    pub order_value: String,
+    /// Base amount that was executed.
+    pub amount: String,
+    /// Quote amount that was paid or received.
+    pub cost: String,
+    /// What the fee was paid in.
+    pub fee_asset: String,
+    /// How much of it.
+    pub fee_amount: String,
+}
+
+const TRADES: &str = "SELECT i.id, i.cycle, i.created_at_ms, i.kind, i.venue, i.symbol, i.side,
+    i.amount, i.value, i.reference_price, COALESCE(o.outcome, 'unknown'), COALESCE(o.detail, '')
+    FROM intents i LEFT JOIN outcomes o ON o.place =
+    (SELECT MAX(place) FROM outcomes WHERE outcomes.id = i.id)";
+
 /// Recomputes every digest in order. The inner error says what does not match.
 pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u64), String>> {
     let mut chain = Chain::default();
@@ -363,15 +389,101 @@ impl Reader {
     /// # Errors
     /// When they cannot be read.
     pub fn trades(&self, cycle: Option<u64>) -> Result<Vec<TradeRow>, JournalError> {
-        let mut trades = self.all(
-            "SELECT i.id, i.cycle, i.created_at_ms, i.kind, i.venue, i.symbol, i.side, i.amount,
-             i.value, i.reference_price, COALESCE(o.outcome, 'unknown'), COALESCE(o.detail, '')
-             FROM intents i LEFT JOIN outcomes o ON o.place =
-             (SELECT MAX(place) FROM outcomes WHERE outcomes.id = i.id)
-             WHERE ?1 IS NULL OR i.cycle = ?1 ORDER BY i.cycle, i.leg",
-            params![cycle],
-            trade_row,
+        let order = "WHERE ?1 IS NULL OR i.cycle = ?1 ORDER BY i.cycle, i.leg";
+        let trades = self.all(&format!("{TRADES} {order}"), params![cycle], trade_row)?;
+        self.with_fills(trades)
+    }
+
+    /// The last `count` orders with their outcomes, in the order they were sent.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn last_trades(&self, count: usize) -> Result<Vec<TradeRow>, JournalError> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let order = "ORDER BY i.cycle DESC, i.leg DESC LIMIT ?1";
+        let mut trades = self.all(&format!("{TRADES} {order}"), params![count], trade_row)?;
+        trades.reverse();
+        self.with_fills(trades)
+    }
+
+    /// The last cycle of each UTC day from `since_ms` on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn day_ends(&self, since_ms: i64) -> Result<Vec<CycleRow>, JournalError> {
+        self.all(
+            "SELECT cycle, at_ms, cause, total_before, total_after, stablecoin_after, notes
+             FROM cycles WHERE cycle IN
+             (SELECT MAX(cycle) FROM cycles WHERE at_ms >= ?1 GROUP BY at_ms / 86400000)
+             ORDER BY cycle",
+            params![since_ms],
+            cycle_row,
+        )
+    }
+
+    /// The last cycle before `before_ms`, or `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn cycle_before(&self, before_ms: i64) -> Result<Option<CycleRow>, JournalError> {
+        let found = self.all(
+            "SELECT cycle, at_ms, cause, total_before, total_after, stablecoin_after, notes
+             FROM cycles WHERE at_ms < ?1 ORDER BY cycle DESC LIMIT 1",
+            params![before_ms],
+            cycle_row,
         )?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Calls `visit` with each execution, in the order they were written.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn each_fill(&self, mut visit: impl FnMut(BookedFill)) -> Result<(), JournalError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(
+                "SELECT i.symbol, i.side, i.amount, i.value, f.amount, f.cost, f.fee_asset,
+                 f.fee_amount FROM fills f JOIN intents i ON i.id = f.id ORDER BY f.place",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                visit(BookedFill {
+                    symbol: row.get(0)?,
+                    side: row.get(1)?,
+                    order_amount: row.get(2)?,
+                    order_value: row.get(3)?,
+                    amount: row.get(4)?,
+                    cost: row.get(5)?,
+                    fee_asset: row.get(6)?,
+                    fee_amount: row.get(7)?,
+                });
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Calls `visit` with the free stablecoin after each cycle and at the beginning of the next, as
+    /// they were stored. Where they differ, something came or went between the cycles.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn each_pause(&self, mut visit: impl FnMut(String, String)) -> Result<(), JournalError> {
+        let mut read = || -> rusqlite::Result<()> {
+            let mut statement = self.connection.prepare(
+                "SELECT c.stablecoin_after, d.free FROM cycles c JOIN decisions d
+                 ON d.cycle = c.cycle + 1 AND d.place = 0 ORDER BY c.cycle",
+            )?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                visit(row.get(0)?, row.get(1)?);
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    fn with_fills(&self, mut trades: Vec<TradeRow>) -> Result<Vec<TradeRow>, JournalError> {
         let mut statement = self
             .connection
             .prepare("SELECT amount, cost, fee_asset, fee_amount FROM fills WHERE id = ?1 ORDER BY place")

@@ -9,9 +9,13 @@ mod cli_data;
 #[cfg(test)]
 mod cli_environment;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod plan_cases;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]

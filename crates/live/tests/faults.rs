@@ -474,6 +474,45 @@ fn f025_the_final_state_is_the_venues_when_a_cancel_races_the_fill() {
 }
 
 #[test]
+fn f045_a_step_of_the_clock_does_not_bring_the_fence_nearer() {
+    const HOUR: i64 = 3_600_000;
+    for step_ms in [HOUR, -HOUR, 365 * 24 * HOUR] {
+        let time = VirtualTime::new();
+        let venue = Double::with_validity(&time, Duration::from_secs(60));
+        let mut desk = Desk::at(time, venue);
+        desk.venue.fate(Fate::Delayed(40_000));
+        let (intent, mut outcome) = desk.buy(0);
+        desk.time.step_ms(step_ms);
+        for _ in 0..100 {
+            if !is_unknown(&outcome) {
+                break;
+            }
+            desk.time.advance_ms(1000);
+            outcome = desk.look_up(&intent);
+        }
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{step_ms}: {outcome:?}");
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f045_a_machine_whose_clock_is_wrong_by_an_hour_still_finds_its_orders() {
+    for step_ms in [3_600_000, -3_600_000] {
+        let time = VirtualTime::new();
+        time.step_ms(step_ms);
+        let venue = Double::new(&time);
+        let mut desk = Desk::at(time, venue);
+        desk.venue.fate(Fate::AnswerLost);
+        desk.venue.inner().id_blind_until = desk.time.true_now().plus_ms(3_600_000);
+        let (intent, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+        desk.venue.execute_late(&intent.id, "0.1");
+        let found = desk.reconcile();
+        assert!(found.halted[&double::venue("double")].contains("late fill"), "{found:?}");
+    }
+}
+
+#[test]
 fn f068_a_snapshot_from_before_our_fill_never_shows_more_than_there_is() {
     let mut desk = Desk::new();
     let before = desk.venue.inner().balances.clone();

@@ -36,6 +36,7 @@ pub enum PriceSource {
 
 /// A key of the venue's account.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyConfig {
     /// API key.
     pub key: String,
@@ -67,6 +68,7 @@ const fn yes() -> bool {
 
 /// One simulated venue.
 #[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct VenueConfig {
     /// Keys of its account.
     pub keys: Vec<KeyConfig>,
@@ -96,7 +98,7 @@ const fn one() -> u64 {
 
 /// A simulated world. `SimexConfig::default()` is ready to run.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SimexConfig {
     /// Its clock.
     pub clock: ClockMode,

@@ -26,7 +26,7 @@ pub enum Place {
 pub struct AssetSpec {
     /// Ticker, upper case.
     pub ticker: String,
-    /// Price in dollars at the start of the generated history.
+    /// Price in dollars when the simulation starts.
     pub price: f64,
     /// Units in existence, for caps.
     pub supply: f64,
@@ -101,6 +101,14 @@ fn value_noise(seed: u64, at_ms: i64, period_ms: i64) -> f64 {
 impl Path {
     fn flat(price: f64) -> Self {
         Self { vertices: vec![(0, price)], seed: 0, noise: 0.0, overrides: Vec::new() }
+    }
+
+    /// Moves the whole path so that it is at `price` at a moment.
+    fn scale_to(&mut self, price: f64, at_ms: i64) {
+        let factor = price / self.base(at_ms);
+        for (_, vertex) in &mut self.vertices {
+            *vertex *= factor;
+        }
     }
 
     /// The price without overrides.
@@ -217,6 +225,10 @@ impl PriceBoard {
                 let Some(series) = series.get(&Timeframe::H1) else { continue };
                 let ticker = symbol.base.as_str();
                 board.replace(ticker, vertices_of(series), seed ^ hash_name(ticker), 0.0008);
+                let wanted = moving.iter().find(|asset| asset.ticker == ticker);
+                if let (Some(path), Some(asset)) = (board.paths.get_mut(ticker), wanted) {
+                    path.scale_to(asset.price, now_ms);
+                }
             }
         }
         Ok(board)

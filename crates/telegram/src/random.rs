@@ -1,12 +1,10 @@
 //! Chance from the system: codes that cannot be guessed, pauses that do not coincide.
 
-use rand::TryRng;
-use rand::rngs::SysRng;
 use std::time::Duration;
 
 /// 32 random bits, or `None` when the system gives none.
 pub(crate) fn bits() -> Option<u32> {
-    SysRng.try_next_u32().ok()
+    getrandom::u32().ok()
 }
 
 /// A pause between half of `longest` and `longest`.

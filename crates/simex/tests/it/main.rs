@@ -8,4 +8,10 @@ mod client;
 #[cfg(test)]
 mod conservation;
 #[cfg(test)]
+mod doubles;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod okx;
+#[cfg(test)]
+mod practice;

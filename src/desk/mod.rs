@@ -1,0 +1,179 @@
+//! The desk: answers to the commands of an operator, and the reports that are sent without being
+//! asked. It reads the journal, the state and the configuration, and changes nothing.
+
+mod events;
+mod files;
+mod health;
+mod holdings;
+mod orders;
+mod profit;
+mod settings;
+
+pub use events::{of_cycle, shutdown, startup};
+pub use settings::{loudness, telegram_settings};
+
+use crate::journal::{JournalError, Reader};
+use keel_config::Config;
+use keel_core::asset::VenueId;
+use keel_core::state::State;
+use keel_core::time::Timestamp;
+use keel_telegram::{Answer, Command, Request};
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, watch};
+
+/// What the daemon tells the desk, after each cycle and whenever something changes.
+#[derive(Clone, Debug)]
+pub struct DeskContext {
+    /// The configuration in use.
+    pub config: Config,
+    /// Whether it trades.
+    pub run: RunState,
+    /// When the program started.
+    pub started_at: Timestamp,
+    /// The state after the last cycle. Without it the journal's is used.
+    pub state: Option<State>,
+    /// Exchanges, as far as anything is known of them.
+    pub venues: BTreeMap<VenueId, VenueHealth>,
+    /// What the operator should know that no cycle tells.
+    pub notes: Vec<String>,
+}
+
+/// Whether the daemon trades.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Cycles distribute.
+    Running,
+    /// What is held is kept; no new orders.
+    Paused,
+    /// Stopped by the operator.
+    Stopped,
+    /// Stopped by Keel itself.
+    Halted,
+}
+
+/// How an exchange does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VenueHealth {
+    /// What is wrong with it, if anything.
+    pub trouble: Option<String>,
+    /// How far its clock is ahead of this one, milliseconds.
+    pub clock_offset_ms: Option<i64>,
+}
+
+impl DeskContext {
+    /// Before the first cycle.
+    #[must_use]
+    pub const fn new(config: Config, started_at: Timestamp) -> Self {
+        Self {
+            config,
+            run: RunState::Running,
+            started_at,
+            state: None,
+            venues: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// The last state, from memory or the journal.
+    fn state(&self, reader: &Reader) -> Result<Option<State>, JournalError> {
+        match &self.state {
+            Some(state) => Ok(Some(state.clone())),
+            None => reader.state(),
+        }
+    }
+}
+
+impl RunState {
+    /// The word in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Halted => "halted",
+        }
+    }
+}
+
+/// Answers what only reads, at `now`. For a command that needs the daemon it says so.
+#[must_use]
+pub fn answer(request: &Request, context: &DeskContext, now: Timestamp) -> Answer {
+    answer_command(&request.command, context, now)
+}
+
+/// The same for a command.
+#[must_use]
+pub fn answer_command(command: &Command, context: &DeskContext, now: Timestamp) -> Answer {
+    match command {
+        Command::Version => Answer::text(format!("Keel {}", env!("CARGO_PKG_VERSION"))),
+        Command::Logs => files::logs(&context.config),
+        Command::ShowConfig => files::show_config(&context.config),
+        command => {
+            let answered = Reader::open(&context.config.paths.journal)
+                .and_then(|reader| from_journal(command, context, &reader, now));
+            answered.unwrap_or_else(|error| Answer::text(error.to_string()))
+        }
+    }
+}
+
+fn from_journal(
+    command: &Command,
+    context: &DeskContext,
+    reader: &Reader,
+    now: Timestamp,
+) -> Result<Answer, JournalError> {
+    match command {
+        Command::Health => health::health(context, reader, now),
+        Command::Status { table: false } => holdings::status(context, reader, now),
+        Command::Status { table: true } => holdings::status_table(context, reader, now),
+        Command::Balance => holdings::balance(context, reader),
+        Command::Profit => profit::profit(context, reader),
+        Command::Daily { days } => profit::daily(context, reader, *days, now),
+        Command::Performance => profit::performance(context, reader),
+        Command::Trades { last } => orders::trades(context, reader, *last),
+        Command::Plan => orders::plan(context, reader),
+        Command::Why { ticker } => orders::why(context, reader, ticker),
+        Command::Report => files::report(&context.config, reader),
+        _ => Ok(Answer::text("This command needs the daemon, which does not take it now.")),
+    }
+}
+
+/// Answers what only reads and passes on the rest, until the commands end. A running cycle is not
+/// waited for.
+pub async fn serve(
+    mut commands: mpsc::Receiver<Request>,
+    context: watch::Receiver<DeskContext>,
+    control: mpsc::Sender<Request>,
+    now: impl Fn() -> Timestamp,
+) {
+    while let Some(request) = commands.recv().await {
+        if request.command.is_read_only() {
+            let answer = answer(&request, &context.borrow(), now());
+            request.answer(answer);
+        } else if let Err(refused) = control.try_send(request) {
+            let answer = Answer::text("Keel is busy with other commands; try again in a minute.");
+            refused.into_inner().answer(answer);
+        }
+    }
+}
+
+const NO_CYCLE: &str = "No cycle has finished yet.";
+
+/// How long ago, for people.
+fn ago(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.since_ms(then).max(0) / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// A moment to the minute: `2026-01-31 12:30 UTC`.
+fn minute(at: Timestamp) -> String {
+    let text = at.to_string();
+    let text = text.get(..16).unwrap_or(&text).replace('T', " ");
+    format!("{text} UTC")
+}
