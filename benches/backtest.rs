@@ -1,7 +1,7 @@
 //! The backtest that is promised in `docs/performance.md`: 19 recorded assets, hourly, 2021 to 2024.
 //! Skips with a message when the recorded data is absent.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use divan::{Bencher, black_box};
 use keel::replay::{Recording, load};
