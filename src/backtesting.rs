@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Which portfolio over which part of which data, at what costs.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct HistoryArgs {
     /// Configuration.
     #[command(flatten)]

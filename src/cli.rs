@@ -1,8 +1,8 @@
 //! The command line: what was typed, and which command it means.
 
 use crate::commands::{
-    backtest, check, config, data, demo, doctor, export, lookahead, plan, report, status, sweep,
-    trade, trades, warmup, why,
+    analyze, backtest, check, config, data, demo, doctor, export, forward_test, lookahead, parity,
+    plan, report, status, sweep, trade, trades, warmup, why,
 };
 use crate::exit::{Code, Failure};
 use crate::output;
@@ -56,6 +56,12 @@ enum Command {
     Trades(trades::Args),
     /// Write the report of a run: HTML, picture and tables.
     Report(report::Args),
+    /// Search parameters on one period and test the portfolio on the next, window after window.
+    ForwardTest(forward_test::Args),
+    /// Say where the result of a run came from, by asset, month and reason.
+    Analyze(analyze::Args),
+    /// Run recorded cycles again and compare every order.
+    Parity(parity::Args),
     /// Write the trades of a run for tax programs.
     Export(export::Args),
     /// Check configuration, strategies, data and journal.
@@ -76,7 +82,7 @@ enum Command {
 }
 
 /// `-c`: which configuration.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct ConfigArg {
     /// The portfolio configuration.
     #[arg(
@@ -160,6 +166,9 @@ pub fn main() -> ExitCode {
         Command::Why(args) => why::run(args),
         Command::Trades(args) => trades::run(args),
         Command::Report(args) => report::run(args),
+        Command::ForwardTest(args) => forward_test::run(args),
+        Command::Analyze(args) => analyze::run(args),
+        Command::Parity(args) => parity::run(args),
         Command::Export(args) => export::run(args),
         Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args),

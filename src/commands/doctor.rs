@@ -250,5 +250,18 @@ async fn telegram(config: &Config, credentials: &Credentials, report: &mut Repor
     }
     if credentials.telegram.is_none() {
         report.problem("", "no token or chat; set telegram_credentials");
+        return;
+    }
+    let settings = match crate::desk::telegram_settings(config, credentials) {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return,
+        Err(failure) => return report.problem("", failure.message),
+    };
+    match keel_telegram::probe(&settings).await {
+        Err(problem) => report.problem("", problem),
+        Ok(name) if settings.allowed_user_ids.is_empty() => {
+            report.ok("", format!("{name}; commands are off (telegram.allowed_user_ids)"));
+        }
+        Ok(name) => report.ok("", format!("{name}; commands are on")),
     }
 }

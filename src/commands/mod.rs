@@ -1,5 +1,6 @@
 //! One file per subcommand.
 
+pub mod analyze;
 pub mod backtest;
 pub mod check;
 pub mod config;
@@ -8,7 +9,9 @@ pub mod demo;
 pub mod doctor;
 pub mod export;
 mod findings;
+pub mod forward_test;
 pub mod lookahead;
+pub mod parity;
 pub mod plan;
 pub mod report;
 pub mod status;

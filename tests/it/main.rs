@@ -15,6 +15,8 @@ mod keel;
 #[cfg(test)]
 mod plan_cases;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod shared;

@@ -15,7 +15,7 @@ use keel_core::ports::{CapPoint, MarketData, PortError, PricePoint};
 use keel_core::time::{Timeframe, Timestamp};
 use keel_venues::api::{Book, ExchangeApi, TickerQuote};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Market tables are read again after this time.
@@ -134,6 +134,11 @@ impl LiveMarket {
     /// Fetches candles of many markets, several at a time, so that the questions that follow find
     /// them here. What fails is asked for again then.
     pub async fn prefetch(&self, wants: &[Want]) {
+        // Once for all, not once for each question that is under way.
+        let venues: BTreeSet<&VenueId> = wants.iter().map(|want| &want.venue).collect();
+        for venue in venues {
+            drop(self.clock_offset_ms(venue).await);
+        }
         futures_util::stream::iter(wants)
             .map(|want| async move {
                 drop(self.candles(&want.venue, &want.symbol, want.timeframe, want.limit).await);

@@ -3,13 +3,19 @@
 use async_trait::async_trait;
 use keel_core::ports::Clock;
 use keel_core::time::Timestamp;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// What time it is, and waiting.
 #[async_trait]
 pub trait Time: Clock + Send + Sync {
     /// Returns after that long.
     async fn sleep(&self, wait: Duration);
+
+    /// Milliseconds that have really passed since some moment, whatever is done to the clock.
+    fn monotonic_ms(&self) -> i64 {
+        self.now().ms()
+    }
 }
 
 /// The machine's clock; it waits with tokio.
@@ -27,6 +33,11 @@ impl Clock for MachineTime {
 impl Time for MachineTime {
     async fn sleep(&self, wait: Duration) {
         tokio::time::sleep(wait).await;
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        milliseconds(START.get_or_init(Instant::now).elapsed())
     }
 }
 

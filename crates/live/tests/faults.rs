@@ -219,6 +219,41 @@ fn f005_an_order_behind_a_server_error_that_was_not_executed_ends_as_never_accep
 }
 
 #[test]
+fn f005_past_the_fence_one_look_up_that_finds_nothing_is_no_proof() {
+    for (has_checkpoint, needed) in [(true, 3), (false, 6)] {
+        let mut desk = Desk::new();
+        desk.venue.fate(Fate::RequestLost);
+        desk.venue.inner().down = true;
+        let (intent, _) = desk.buy(0);
+        let checkpoint = desk.broker.checkpoint().filter(|_| has_checkpoint);
+        desk.restart(checkpoint.as_deref());
+        desk.time.advance_ms(3_600_000);
+        desk.venue.inner().down = false;
+        let mut look_ups = 0;
+        loop {
+            let outcome = desk.look_up(&intent);
+            look_ups += 1;
+            if !is_unknown(&outcome) {
+                assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+                break;
+            }
+            desk.time.advance_ms(60_000);
+        }
+        assert_eq!(look_ups, needed);
+    }
+}
+
+#[test]
+fn f014_a_finished_order_that_cannot_be_asked_for_by_id_is_found_in_the_lists() {
+    let mut desk = Desk::new();
+    desk.venue.inner().id_blind_until = desk.time.now().plus_ms(3_600_000);
+    desk.venue.fate(Fate::CancelledAfter { ms: 1500, tenths: 6 });
+    let (intent, outcome) = desk.buy(0);
+    assert_eq!(executed(&outcome), qty("0.6"), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
 fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_execution_booked() {
     for names_trades in [true, false] {
         let mut desk = Desk::new();
@@ -470,6 +505,45 @@ fn f025_the_final_state_is_the_venues_when_a_cancel_races_the_fill() {
         assert!(!is_unknown(&outcome), "{outcome:?}");
         assert_eq!(executed(&outcome), desk.venue.executed(&intent.id));
         desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f045_a_step_of_the_clock_does_not_bring_the_fence_nearer() {
+    const HOUR: i64 = 3_600_000;
+    for step_ms in [HOUR, -HOUR, 365 * 24 * HOUR] {
+        let time = VirtualTime::new();
+        let venue = Double::with_validity(&time, Duration::from_secs(60));
+        let mut desk = Desk::at(time, venue);
+        desk.venue.fate(Fate::Delayed(40_000));
+        let (intent, mut outcome) = desk.buy(0);
+        desk.time.step_ms(step_ms);
+        for _ in 0..100 {
+            if !is_unknown(&outcome) {
+                break;
+            }
+            desk.time.advance_ms(1000);
+            outcome = desk.look_up(&intent);
+        }
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{step_ms}: {outcome:?}");
+        desk.assert_books(&[(&intent, &outcome)]);
+    }
+}
+
+#[test]
+fn f045_a_machine_whose_clock_is_wrong_by_an_hour_still_finds_its_orders() {
+    for step_ms in [3_600_000, -3_600_000] {
+        let time = VirtualTime::new();
+        time.step_ms(step_ms);
+        let venue = Double::new(&time);
+        let mut desk = Desk::at(time, venue);
+        desk.venue.fate(Fate::AnswerLost);
+        desk.venue.inner().id_blind_until = desk.time.true_now().plus_ms(3_600_000);
+        let (intent, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+        desk.venue.execute_late(&intent.id, "0.1");
+        let found = desk.reconcile();
+        assert!(found.halted[&double::venue("double")].contains("late fill"), "{found:?}");
     }
 }
 

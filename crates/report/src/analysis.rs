@@ -2,7 +2,7 @@
 
 use crate::attribution::{Costs, DirectPairs, direct_pairs};
 use crate::story::{Story, WHY, float};
-use keel_core::order::OrderKind;
+use keel_core::order::{OrderKind, Side};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,6 +14,9 @@ pub struct AssetResult {
     pub ticker: String,
     /// What its price did to what was held of it.
     pub gain: Decimal,
+    /// What its sells brought above the average price paid for what they sold, fees and slippage
+    /// included; what is still held is left out.
+    pub realised: Decimal,
     /// The orders on its behalf; a direct order counts for the asset it buys.
     pub costs: Costs,
     /// `gain - fees - slippage`.
@@ -132,13 +135,76 @@ fn assets(story: &Story) -> Vec<AssetResult> {
             result.costs.add(story, order);
         }
     }
+    for (ticker, realised) in realised(story) {
+        if let Some(result) = results.iter_mut().find(|result| result.ticker == ticker) {
+            result.realised = realised;
+        }
+    }
     for result in &mut results {
         result.net = result.gain - result.costs.fees - result.costs.slippage;
     }
     results
 }
 
+/// What is held of an asset, and what was paid for it.
+#[derive(Default)]
+struct Held {
+    units: Decimal,
+    paid: Decimal,
+    realised: Decimal,
+}
+
+impl Held {
+    fn buy(&mut self, units: Decimal, value: Decimal) {
+        self.units += units;
+        self.paid += value;
+    }
+
+    fn sell(&mut self, units: Decimal, value: Decimal) {
+        // What was there before the log begins has no known price and counts as bought at this one.
+        let known = units.min(self.units);
+        let share = known.checked_div(self.units).unwrap_or_default();
+        let paid = self.paid * share;
+        let brought = value * known.checked_div(units).unwrap_or_default();
+        self.realised += brought - paid;
+        self.units -= known;
+        self.paid -= paid;
+    }
+}
+
+/// Gains of sells against the average price paid, by asset, in the stablecoin at the planned prices.
+fn realised(story: &Story) -> BTreeMap<String, Decimal> {
+    let mut held: BTreeMap<String, Held> = BTreeMap::new();
+    for order in &story.orders {
+        let planned = order.order();
+        let (base, quote) = (planned.symbol.base.as_str(), planned.symbol.quote.as_str());
+        for fill in order.fills() {
+            let (amount, cost) = (fill.amount.get(), fill.cost);
+            let value = cost * order.quote_price();
+            let fee_in = |asset: &str| {
+                if fill.fee.asset.as_str() == asset { fill.fee.amount.get() } else { Decimal::ZERO }
+            };
+            let (sold, bought, units_out, units_in) = match planned.side {
+                Side::Buy => (quote, base, cost + fee_in(quote), amount - fee_in(base)),
+                Side::Sell => (base, quote, amount + fee_in(base), cost - fee_in(quote)),
+            };
+            // A fee in the stablecoin makes a buy dearer and a sell poorer.
+            let stable_fee = fee_in(&story.stablecoin);
+            if sold != story.stablecoin {
+                held.entry(sold.to_owned()).or_default().sell(units_out, value - stable_fee);
+            }
+            if bought != story.stablecoin {
+                held.entry(bought.to_owned()).or_default().buy(units_in, value + stable_fee);
+            }
+        }
+    }
+    held.into_iter().map(|(ticker, held)| (ticker, held.realised)).collect()
+}
+
 fn months(story: &Story) -> Vec<MonthResult> {
+    if story.cycles.is_empty() {
+        return months_of_orders(story);
+    }
     let mut months: Vec<MonthResult> = Vec::new();
     let mut growth = 1.0_f64;
     let mut value = story.capital();
@@ -170,6 +236,16 @@ fn months(story: &Story) -> Vec<MonthResult> {
         }
     }
     months
+}
+
+/// Of a log of orders alone, only the costs are known.
+fn months_of_orders(story: &Story) -> Vec<MonthResult> {
+    let mut months: BTreeMap<String, Costs> = BTreeMap::new();
+    for order in &story.orders {
+        months.entry(month_of(order.intent.created_at)).or_default().add(story, order);
+    }
+    let result = |(month, costs)| MonthResult { month, costs, ..MonthResult::default() };
+    months.into_iter().map(result).collect()
 }
 
 fn close(month: Option<&mut MonthResult>, growth: f64) {

@@ -13,12 +13,15 @@ pub struct Recorder<'s, S> {
     /// What was recorded so far.
     pub story: Story,
     journal: Option<&'s mut S>,
+    /// Cycles of the story before this part of it.
+    earlier: u64,
 }
 
 impl<'s, S: Store> Recorder<'s, S> {
-    /// Continues `story`.
-    pub const fn new(story: Story, journal: Option<&'s mut S>) -> Self {
-        Self { story, journal }
+    /// Continues `story`; its cycles go on being numbered where they stand.
+    pub fn new(story: Story, journal: Option<&'s mut S>) -> Self {
+        let earlier = story.cycles.last().map_or(0, |cycle| cycle.number);
+        Self { story, journal, earlier }
     }
 }
 
@@ -42,7 +45,7 @@ impl<S: Store> Store for Recorder<'_, S> {
         state: &State,
         checkpoint: &dyn Fn() -> Option<String>,
     ) -> Result<(), StoreError> {
-        self.story.push(record);
+        self.story.push(record, self.earlier);
         self.journal.as_mut().map_or(Ok(()), |journal| journal.commit(record, state, checkpoint))
     }
 }

@@ -312,10 +312,10 @@ impl Story {
         }
     }
 
-    /// Adds a finished cycle.
-    pub fn push(&mut self, record: &CycleRecord) {
+    /// Adds a finished cycle, whose number is counted from `earlier` cycles on.
+    pub fn push(&mut self, record: &CycleRecord, earlier: u64) {
         let rows = self.begin(
-            record.cycle,
+            earlier + record.cycle,
             record.at,
             record.trigger.name(),
             [record.total_before.get(), record.total_after.get(), record.stablecoin_after.get()],
@@ -331,10 +331,12 @@ impl Story {
             );
         }
         for execution in &record.executions {
-            self.execute(execution.intent.clone(), execution.outcome.clone());
+            let intent = execution.intent.clone();
+            let intent = Intent { cycle: earlier + intent.cycle, ..intent };
+            self.execute(intent, execution.outcome.clone());
         }
         for note in &record.notes {
-            self.note(record.cycle, note);
+            self.note(earlier + record.cycle, note);
         }
     }
 

@@ -52,3 +52,13 @@ pub fn start(settings: Settings) -> Result<Handle, SettingsError> {
     }
     Ok(Handle { notifier, commands })
 }
+
+/// Asks Telegram for the name of the bot, to see whether the token is good. Sends nothing.
+///
+/// # Errors
+/// What is wrong, in words without the token.
+pub async fn probe(settings: &Settings) -> Result<String, String> {
+    let wire = wire::Wire::new(settings).map_err(|error| error.to_string())?;
+    let name = wire.name().await.map_err(|error| error.to_string())?;
+    Ok(name.map_or_else(|| "a bot without a name".to_owned(), |name| format!("@{name}")))
+}

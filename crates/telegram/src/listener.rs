@@ -118,7 +118,8 @@ impl Listener {
         }
         // The newest one alone; asking for the one after it makes Telegram forget the others.
         if let Some(newest) = self.wire.updates(Some(-1), Duration::ZERO).await?.last() {
-            self.admit(newest);
+            self.seen.pass(newest.id.0, now_ms());
+            self.keep();
             tracing::info!("Telegram messages from before the start are ignored");
         }
         Ok(())
@@ -150,19 +151,24 @@ impl Listener {
         None
     }
 
-    /// Whether the update is new. What cannot be remembered counts as old.
-    fn admit(&mut self, update: &Update) -> bool {
-        self.seen.admit(update.id.0, now_ms()).unwrap_or_else(|error| {
-            tracing::error!(%error, "a Telegram command is ignored, because it could not be noted");
-            false
-        })
+    /// Whether what passed is remembered over a restart. If not, it must not be obeyed.
+    fn keep(&self) -> bool {
+        let kept = self.seen.keep();
+        if let Err(error) = &kept {
+            tracing::error!(%error, "Telegram commands are ignored, because they cannot be noted");
+        }
+        kept.is_ok()
     }
 
     async fn handle(&mut self, update: &Update) {
-        if !self.admit(update) {
+        if !self.seen.pass(update.id.0, now_ms()) {
             return;
         }
-        match judge(update, &self.rules, now_ms() / 1000) {
+        let verdict = judge(update, &self.rules, now_ms() / 1000);
+        if !matches!(verdict, Verdict::Drop(_)) && !self.keep() {
+            return;
+        }
+        match verdict {
             Verdict::Text { user_id, chat_id, text } => self.typed(user_id, chat_id, &text),
             Verdict::Button { user_id, chat_id, query, data } => {
                 if let Err(error) = self.wire.release_button(query).await {

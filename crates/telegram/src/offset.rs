@@ -37,20 +37,26 @@ impl Seen {
         Self { path, mark }
     }
 
-    /// Whether the update is new; if so it is remembered before anything is done about it.
-    ///
-    /// # Errors
-    /// When it cannot be remembered, so that it must not be obeyed.
-    pub(crate) fn admit(&mut self, update_id: u32, now_ms: i64) -> std::io::Result<bool> {
+    /// Whether the update is new; if so it is not new any more.
+    pub(crate) fn pass(&mut self, update_id: u32, now_ms: i64) -> bool {
         if self.next(now_ms).is_some_and(|next| update_id < next) {
-            return Ok(false);
+            return false;
         }
         self.mark.update_id = Some(update_id);
         self.mark.at_ms = now_ms;
+        true
+    }
+
+    /// Remembers over a restart what passed, before anything is done about it. Updates that are
+    /// dropped anyway need not be: strangers must not cause writes.
+    ///
+    /// # Errors
+    /// When it cannot be remembered, so that it must not be obeyed.
+    pub(crate) fn keep(&self) -> std::io::Result<()> {
         if let Some(path) = &self.path {
             keel_files::write_atomic(path, &serde_json::to_vec(&self.mark)?)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The number of the next update, unless that is too long ago to tell.
@@ -71,14 +77,16 @@ mod tests {
         let file = place.path().join("telegram.json");
         let path = Some(file.clone());
         let mut seen = Seen::load(path.clone(), "1:a");
-        assert!(seen.admit(7, 1000).unwrap());
-        assert!(!seen.admit(7, 1000).unwrap());
+        assert!(seen.pass(7, 1000));
+        seen.keep().unwrap();
+        assert!(!seen.pass(7, 1000));
         let mut again = Seen::load(path.clone(), "1:a");
-        assert!(!again.admit(6, 2000).unwrap() && !again.admit(7, 2000).unwrap());
-        assert!(again.admit(8, 2000).unwrap());
+        assert!(!again.pass(6, 2000) && !again.pass(7, 2000));
+        assert!(again.pass(8, 2000));
         let mut other_bot = Seen::load(path, "2:b");
-        assert!(other_bot.admit(3, 3000).unwrap());
-        assert!(other_bot.admit(1, 3000 + NUMBERS_VALID_MS).unwrap(), "numbered anew");
+        assert!(other_bot.pass(3, 3000));
+        other_bot.keep().unwrap();
+        assert!(other_bot.pass(1, 3000 + NUMBERS_VALID_MS), "numbered anew");
         let text = std::fs::read_to_string(file).unwrap();
         assert!(!text.contains("2:b"));
     }
@@ -87,6 +95,7 @@ mod tests {
     fn what_cannot_be_remembered_is_not_obeyed() {
         let place = tempfile::tempdir().unwrap();
         let mut seen = Seen::load(Some(place.path().to_owned()), "1:a");
-        assert!(seen.admit(1, 0).is_err());
+        assert!(seen.pass(1, 0));
+        assert!(seen.keep().is_err());
     }
 }

@@ -264,16 +264,16 @@ impl ExchangeApi for Bybit {
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
         let query = format!("category=spot&symbol={}&limit=50", name(symbol));
-        let mut orders = Vec::new();
+        // Pages can overlap.
+        let mut orders = BTreeMap::new();
         for row in self.history("/v5/order/history", &query, since).await? {
             wire::same(wire::text(&row, "symbol")?, &name(symbol))?;
             let state = order_state(&row, symbol)?;
             if state.status != OrderStatus::Open {
-                orders.push(state);
+                orders.insert((state.created_at, state.venue_order_id.clone()), state);
             }
         }
-        orders.sort_by_key(|order| order.created_at);
-        Ok(orders)
+        Ok(orders.into_values().collect())
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {

@@ -30,7 +30,7 @@ use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::DecodePrivateKey as _;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,10 @@ const PAGES_MAX: usize = 20;
 /// Pages in which an order with our id is looked for: it is among the newest 1,000 of its market.
 const PAGES_SEARCHED: usize = 4;
 const ORDERS: &str = "orders/historical/batch";
+/// Places of a base amount that is made from a quote amount.
+const BASE_PLACES: u32 = 8;
+/// How much of an order the rounding of its executions may leave over: a thousandth.
+const ROUNDED_MOST: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// Tickers asked for at the same time; the venue has no question for several that gives last prices.
 const TICKERS_AT_ONCE: usize = 4;
 
@@ -346,7 +350,10 @@ impl Coinbase {
                 base.get().checked_mul(order.reference_price.get())
             }
         };
-        let step = Qty::new(self.quote_step(&order.symbol).await?);
+        let step = self.quote_step(&order.symbol).await.map_err(|error| {
+            ApiError::NotSent(format!("the step of costs could not be read: {error}"))
+        })?;
+        let step = Qty::new(step);
         let cost = cost.map(|cost| Qty::new(cost).floor_to(step)).filter(|cost| cost.is_positive());
         let cost = cost.ok_or_else(|| {
             ApiError::NotSent(format!("the buy of {} is worth less than {step}", order.symbol))
@@ -362,19 +369,56 @@ impl Coinbase {
         &self,
         symbol: &Symbol,
         parameters: &[(&'static str, String)],
-    ) -> Answer<Vec<OwnTrade>> {
+    ) -> Answer<Vec<Told>> {
         let product = product_id(symbol);
-        let mut trades = Vec::new();
+        let mut fills = Vec::new();
         for fill in self.pages("orders/historical/fills", "fills", parameters).await? {
             // Corrections of the books are no executions.
             let executed = maybe_text(&fill, "trade_type").is_none_or(|kind| kind == "FILL");
             if executed && text(&fill, "product_id")? == product {
-                trades.push(own_trade(&fill, symbol)?);
+                fills.push(told(&fill, symbol)?);
             }
         }
-        trades.sort_by(|a, b| (a.fill.at, &a.fill.trade_id).cmp(&(b.fill.at, &b.fill.trade_id)));
+        fills.sort_by(|a, b| oldest_first(&a.trade, &b.trade));
+        Ok(fills)
+    }
+
+    /// Executions of one order. Where they are told in the quote currency, their base amounts are
+    /// rounded, and the last one takes what is missing to the amount that the order itself names.
+    async fn fills_of(&self, symbol: &Symbol, id: &str) -> Answer<Vec<OwnTrade>> {
+        let mut fills = self.fills(symbol, &[("order_ids", id.to_owned())]).await?;
+        fills.retain(|told| told.trade.venue_order_id == id);
+        let in_quote = fills.iter().any(|told| told.in_quote);
+        let mut trades: Vec<OwnTrade> = fills.into_iter().map(|told| told.trade).collect();
+        if !in_quote {
+            return Ok(trades);
+        }
+        let order = self.order(symbol, Reference::Venue(id)).await?;
+        let order = order.ok_or_else(|| unknown(format!("the venue has no order {id}")))?;
+        let sum: Qty = trades.iter().map(|trade| trade.fill.amount).sum();
+        let rest = order.executed - sum;
+        let allowed = order.executed.times(ROUNDED_MOST).unwrap_or_default();
+        match trades.last_mut() {
+            Some(last) if rest.abs() <= allowed => last.fill.amount += rest,
+            _ => {
+                return Err(unknown(format!(
+                    "order {id} executed {}, and its executions add up to {sum}",
+                    order.executed
+                )));
+            }
+        }
         Ok(trades)
     }
+}
+
+/// An execution, and whether the venue told its size in the quote currency.
+struct Told {
+    trade: OwnTrade,
+    in_quote: bool,
+}
+
+fn oldest_first(a: &OwnTrade, b: &OwnTrade) -> std::cmp::Ordering {
+    (a.fill.at, &a.fill.trade_id).cmp(&(b.fill.at, &b.fill.trade_id))
 }
 
 #[async_trait]
@@ -557,15 +601,22 @@ impl ExchangeApi for Coinbase {
             ("product_ids", product_id(symbol)),
             ("start_sequence_timestamp", iso_text(since.ms())),
         ];
-        let mut trades = self.fills(symbol, &parameters).await?;
+        let (in_quote, plain): (Vec<Told>, Vec<Told>) =
+            self.fills(symbol, &parameters).await?.into_iter().partition(|told| told.in_quote);
+        let mut trades: Vec<OwnTrade> = plain.into_iter().map(|told| told.trade).collect();
+        let by_cost: BTreeSet<String> =
+            in_quote.into_iter().map(|told| told.trade.venue_order_id).collect();
+        trades.retain(|trade| !by_cost.contains(&trade.venue_order_id));
+        for id in &by_cost {
+            trades.extend(self.fills_of(symbol, id).await?);
+        }
         trades.retain(|trade| trade.fill.at >= since);
+        trades.sort_by(oldest_first);
         Ok(trades)
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
-        let mut trades = self.fills(symbol, &[("order_ids", venue_order_id.to_owned())]).await?;
-        trades.retain(|trade| trade.venue_order_id == venue_order_id);
-        Ok(trades)
+        self.fills_of(symbol, venue_order_id).await
     }
 
     async fn cancel(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
@@ -821,21 +872,20 @@ fn order_state(order: &Value, symbol: &Symbol) -> Answer<OrderState> {
     })
 }
 
-/// Fills of orders by cost give their size in the quote currency; the base amount is then as exact as
-/// 28 digits are.
-fn own_trade(fill: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
+/// Fills of orders by cost give their size in the quote currency.
+fn told(fill: &Value, symbol: &Symbol) -> Answer<Told> {
     let price = price(fill, "price")?;
     let size = amount(fill, "size")?;
     let in_quote = maybe(fill, "size_in_quote").and_then(Value::as_bool).unwrap_or(false);
     let (base, cost) = if in_quote {
-        (size.checked_div(price.get()), Some(size))
+        (size.checked_div(price.get()).map(|base| base.trunc_with_scale(BASE_PLACES)), Some(size))
     } else {
         (Some(size), size.checked_mul(price.get()))
     };
     let (Some(base), Some(cost)) = (base, cost) else {
         return Err(unknown("a fill is beyond 28 digits"));
     };
-    Ok(OwnTrade {
+    let trade = OwnTrade {
         venue_order_id: text(fill, "order_id")?.to_owned(),
         client_id: None,
         symbol: symbol.clone(),
@@ -851,7 +901,8 @@ fn own_trade(fill: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
             },
             at: moment_of(fill, "trade_time")?,
         },
-    })
+    };
+    Ok(Told { trade, in_quote })
 }
 
 #[cfg(test)]

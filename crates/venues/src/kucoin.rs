@@ -296,20 +296,22 @@ impl ExchangeApi for Kucoin {
     }
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
-        let mut orders = Vec::new();
+        // Pages can overlap, and what is too old is answered with what is newer.
+        let mut orders = BTreeMap::new();
         for row in self.history("/api/v1/hf/orders/done", symbol, since).await? {
             let state = order_state(&row, symbol)?;
             if state.status != OrderStatus::Open {
-                orders.push(state);
+                orders.insert((state.created_at, state.venue_order_id.clone()), state);
             }
         }
-        orders.sort_by_key(|order| order.created_at);
-        Ok(orders)
+        Ok(orders.into_values().collect())
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
         let rows = self.history("/api/v1/hf/fills", symbol, since).await?;
-        own_trades(&rows, symbol, &self.names())
+        let mut trades = own_trades(&rows, symbol, &self.names())?;
+        trades.retain(|trade| trade.fill.at >= since);
+        Ok(trades)
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {

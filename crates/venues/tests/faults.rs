@@ -666,3 +666,12 @@ async fn f102_a_right_that_nobody_has_heard_of_counts_as_a_right_to_move_funds()
         }
     }
 }
+
+#[tokio::test]
+async fn an_order_whose_unit_could_not_be_read_was_not_sent() {
+    let transport = Canned::new(&[(503, "")]);
+    let answer =
+        adapter("coinbase", Arc::clone(&transport)).market_order(&buy("BTC/USDT", "0.5")).await;
+    assert!(matches!(answer, Err(ApiError::NotSent(_))), "{answer:?}");
+    assert!(transport.requests().iter().all(|request| request.method == Method::Get));
+}

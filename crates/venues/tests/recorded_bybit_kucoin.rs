@@ -264,6 +264,31 @@ async fn kucoin_orders_and_executions_are_read() {
 }
 
 #[tokio::test]
+async fn kucoin_histories_that_repeat_themselves_are_read_once() {
+    let fill = |number: u32, at: i64| {
+        json!({"symbol": "BTC-USDT", "tradeId": number, "orderId": "9", "side": "buy", "price": "2", "size": "1",
+            "funds": "2", "fee": "0.002", "feeCurrency": "USDT", "createdAt": at})
+    };
+    let order = json!({"id": "9", "symbol": "BTC-USDT", "side": "buy", "size": "1", "funds": "0", "dealSize": "1",
+        "dealFunds": "2", "active": false, "cancelExist": false, "clientOid": null, "createdAt": 1_760_000_000_000_i64});
+    let page = |items: &[Value]| {
+        json!({"code": "200000", "data": {"items": items, "lastId": 1}}).to_string()
+    };
+    let week_ms = 7 * 86_400_000;
+    let since = support::NOW_MS - week_ms - 1000;
+    // For a time that is too old, KuCoin answers with what is newest.
+    let fills = page(&[fill(2, since + 20), fill(1, since - 5)]);
+    let market = symbol("BTC/USDT");
+    let api = replying("kucoin", &[&fills, &fills]);
+    let trades = api.own_trades(&market, Timestamp::from_ms(since)).await.unwrap();
+    assert_eq!(trades.iter().map(|trade| trade.fill.trade_id.as_str()).collect::<Vec<_>>(), ["2"]);
+    let orders = page(&[order]);
+    let api = replying("kucoin", &[&orders, &orders]);
+    let orders = api.closed_orders(&market, Timestamp::from_ms(since)).await.unwrap();
+    assert_eq!(orders.len(), 1);
+}
+
+#[tokio::test]
 async fn orders_are_writes_and_are_sent_once() {
     for venue in ["bybit", "kucoin"] {
         let transport = Canned::new(&[]);

@@ -410,3 +410,46 @@ async fn plain_http_to_another_computer_is_refused() {
     let answer = send(&transport(&server.url()), "http://192.0.2.1", Kind::Write).await;
     assert!(not_sent(&answer));
 }
+
+#[tokio::test]
+async fn f066_a_host_that_drops_everybody_is_not_stormed() {
+    let server = Server::new(|stream, _| {
+        let _ = loopback::read_request(stream);
+    });
+    let transport = Arc::new(transport(&server.url()));
+    let url = server.url();
+    for _ in 0..3 {
+        let calls = (0..50).map(|_| send(&transport, &url, Kind::PublicRead));
+        for answer in futures_util::future::join_all(calls).await {
+            assert!(answer.is_err());
+        }
+    }
+    // The first fifty were under way together; after them there are a few second tries at most.
+    assert!(server.connections() <= 60, "{} connections", server.connections());
+}
+
+#[tokio::test]
+async fn f082_nothing_is_sent_before_the_venue_has_proved_who_it_is() {
+    let quick = HttpOptions { timeout: Duration::from_millis(600), ..options() };
+    let plain = Server::new(|stream, seen| {
+        let mut start = [0; 16];
+        let _ = stream.read(&mut start);
+        seen.lock().unwrap().push(String::from_utf8_lossy(&start).into_owned());
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let stalled = Server::new(|stream, seen| {
+        let mut start = [0; 16];
+        let _ = stream.read(&mut start);
+        seen.lock().unwrap().push(String::from_utf8_lossy(&start).into_owned());
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    for server in [plain, stalled] {
+        let url = format!("https://{}", server.address);
+        let transport = HttpTransport::new(&url, &FACTS, &Gates::default(), quick.clone()).unwrap();
+        assert!(not_sent(&send(&transport, &url, Kind::Write).await));
+        let seen = server.requests.lock().unwrap();
+        assert_eq!(seen.len(), 1);
+        assert!(!seen[0].contains("POST"), "{seen:?}");
+    }
+}

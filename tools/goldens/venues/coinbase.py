@@ -271,8 +271,36 @@ def looked_up(f):
     correction = fill_row(4, "0000", "BTC/USD", "buy", "1", "1", "2025-10-09T08:55:20Z", trade_type="CORRECTION")
     ask = lambda **query: lambda x: x.v3PrivateGetBrokerageOrdersHistoricalFills({"limit": 250, **query})
     trades = lambda rows: lambda _made: forge.own_trades([f.exchange().parse_trade(row) for row in rows])
-    f.case("own trades since a moment", {"method": "own_trades", "symbol": "BTC/USD", "since": since},
-           ask(product_ids="BTC-USD", start_sequence_timestamp=since_text), Reply({"fills": [*fills, correction], "cursor": ""}), trades(fills))
+    by_cost = order_row("0000", "BTC/USD", "buy", "another", size={"quote_size": "100"}, filled="0.0016", average="62500")
+
+    def own(x):
+        ask(product_ids="BTC-USD", start_sequence_timestamp=since_text)(x)
+        ask(order_ids="0000")(x)
+        x.fetch_order("0000", "BTC/USD")
+
+    f.case("own trades since a moment, one of them told in the quote currency", {"method": "own_trades", "symbol": "BTC/USD", "since": since}, own,
+           [Reply({"fills": [*fills, correction], "cursor": ""}), Reply({"fills": [fills[2], correction], "cursor": ""}), Reply({"order": by_cost})],
+           trades(fills))
+    halves = [fill_row(7, name, "BTC/USD", "buy", "62501.5", "50", "2025-10-09T08:55:19.1Z", in_quote=True),
+              fill_row(8, name, "BTC/USD", "buy", "62499.7", "50", "2025-10-09T08:55:19.2Z", in_quote=True)]
+
+    def of_order(x):
+        ask(order_ids=name)(x)
+        fetch(x)
+
+    def as_read(_made):
+        """Eight places of each, and what the order says is missing in the last one."""
+        rows = [forge.own_trade(f.exchange().parse_trade(row)) for row in halves]
+        first, second = "0.00079998", "0.00080003"
+        for row, amount in zip(rows, (first, second)):
+            row["fill"] |= {"amount": amount, "cost": "50", "price": plain(halves[rows.index(row)]["price"])}
+        return rows
+
+    f.case("trades of an order by cost add up to what it executed", {"method": "order_trades", "symbol": "BTC/USD", "venue_order_id": name}, of_order,
+           [Reply({"fills": halves, "cursor": ""}), Reply({"order": order_row(name, "BTC/USD", "buy", wire, filled="0.00160001", average="62500")})],
+           as_read)
+    f.error("trades of an order by cost of which one is missing", {"method": "order_trades", "symbol": "BTC/USD", "venue_order_id": name}, of_order,
+            [Reply({"fills": halves[:1], "cursor": ""}), Reply({"order": order_row(name, "BTC/USD", "buy", wire, filled="0.00160001")})], "unknown")
     f.case("trades of an order", {"method": "order_trades", "symbol": "BTC/USD", "venue_order_id": name}, ask(order_ids=name),
            Reply({"fills": fills[:2], "cursor": ""}), trades(fills[:2]))
 

@@ -97,7 +97,8 @@ def rules(rows):
 
 
 def public(f):
-    f.case("the venue's clock", {"method": "time"}, lambda x: x.fetch_time(), ok(1760000123999), forge.time)
+    f.case("the venue's clock", {"method": "time"}, lambda x: x.fetch_time(),
+           Reply({"code": "200000", "msg": "success", "data": 1760000123999}), forge.time)
     f.case("markets and their filters", {"method": "markets"}, without_account, ok(SYMBOLS), rules)
     newest = [["1760000400", "122000.5", "122400.1", "122500", "121999.9", "0.00001", "1.22"],
               ["1759996800", "121900.1", "122000.5", "122100.1", "121800", "12.34567", "1505555.5"]]

@@ -61,7 +61,14 @@ impl LiveBroker {
         self.halted = found.halted;
         self.books().accounts = found.accounts;
         self.pending = found.pending;
+        let counted_from_ms = self.time.monotonic_ms();
+        for pending in self.pending.values_mut() {
+            pending.counted_from_ms = counted_from_ms;
+        }
         self.settled = found.settled;
+        for (venue, marks) in &found.marks {
+            self.watch(venue, marks.keys().cloned());
+        }
         self.watch.marks = found.marks;
         Ok(())
     }

@@ -26,6 +26,13 @@ pub(super) struct Before {
 pub(super) struct Pending {
     /// The latest moment at which it can have left.
     pub(super) sent_at: Timestamp,
+    /// How far the venue's clock was ahead of ours when it was sent, milliseconds.
+    #[serde(default)]
+    pub(super) offset_ms: i64,
+    /// From where the time until the fence is counted; no step of the clock shortens it. After a
+    /// restart it is counted from the start.
+    #[serde(skip)]
+    pub(super) counted_from_ms: i64,
     /// Balances before it, if they were read.
     pub(super) before: Option<Before>,
     /// The venue's name for it, once known.
@@ -54,9 +61,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(sent_at: Timestamp) -> Self {
+    pub(super) fn new(sent_at: Timestamp, offset_ms: i64, counted_from_ms: i64) -> Self {
         Self {
             sent_at,
+            offset_ms,
+            counted_from_ms,
             before: None,
             venue_order_id: None,
             exists: false,
@@ -70,6 +79,12 @@ impl Pending {
         }
     }
 
+    /// Whether the next look-up may begin. A clock that was set back does not delay it for longer
+    /// than the longest wait.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.next_at || self.next_at.since_ms(now) > SCHEDULE_MS[SCHEDULE_MS.len() - 1]
+    }
+
     /// Notes that a look-up begins and when the next one may.
     pub(super) fn begin_look_up(&mut self, now: Timestamp) {
         let wait = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
@@ -79,7 +94,7 @@ impl Pending {
 
     /// Notes that the venue knows no such id.
     pub(super) fn count_absence(&mut self, now: Timestamp) {
-        if self.last_absent_at.is_none_or(|last| now.since_ms(last) >= SPACING_MS) {
+        if self.last_absent_at.is_none_or(|last| now.since_ms(last).abs() >= SPACING_MS) {
             self.absent = self.absent.saturating_add(1);
             self.last_absent_at = Some(now);
         }

@@ -2,7 +2,6 @@
 
 use super::LiveBroker;
 use super::books::{Balances, total};
-use super::evidence::Pending;
 use super::matching::{distinct, executed, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
@@ -58,12 +57,12 @@ impl LiveBroker {
         let now = self.time.now();
         // After a restart: it left before this process started, at the latest.
         let sent_by = self.started_at.max(intent.created_at);
-        let pending =
-            self.pending.entry(intent.id.clone()).or_insert_with(|| Pending::new(sent_by));
+        let new = self.new_pending(intent, sent_by);
+        let pending = self.pending.entry(intent.id.clone()).or_insert(new);
         if let Some(cause) = &pending.quarantine {
             return unknown(format!("quarantined: {cause}"));
         }
-        if now < pending.next_at {
+        if !pending.is_due(now) {
             return unknown(format!("{}; looked up again at {}", pending.cause, pending.next_at));
         }
         self.look_up_now(intent, Booked::Found).await
@@ -118,7 +117,8 @@ impl LiveBroker {
         if let Some(pending) = self.pending.get_mut(&intent.id) {
             pending.count_absence(now);
         }
-        let since = intent.created_at.plus_ms(-LIST_OVERLAP_MS);
+        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
+        let since = intent.created_at.plus_ms(offset_ms - LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
         listed.extend(api.closed_orders(symbol, since).await?);
         if let Some(at) = listed.iter().position(|order| {
@@ -150,7 +150,9 @@ impl LiveBroker {
         let booked: BTreeSet<&str> = self
             .settled
             .values()
-            .filter(|settled| settled.venue == intent.order.venue)
+            .filter(|settled| {
+                settled.venue == intent.order.venue && settled.symbol == intent.order.symbol
+            })
             .flat_map(|settled| settled.trades.iter().map(String::as_str))
             .collect();
         let mut asked = BTreeSet::new();
@@ -190,8 +192,10 @@ impl LiveBroker {
         api: &Arc<dyn ExchangeApi>,
         state: OrderState,
     ) -> Verdict {
-        let latest = self.fence(intent, api);
-        if let Some(cause) = mismatch(intent, &api.wire_id(&intent.id), &state, latest) {
+        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
+        let made =
+            intent.created_at.plus_ms(offset_ms)..=self.fence(intent, api).plus_ms(offset_ms);
+        if let Some(cause) = mismatch(intent, &api.wire_id(&intent.id), &state, made) {
             return Verdict::Quarantine(format!(
                 "the venue shows order {} for this id, but {cause}",
                 state.venue_order_id
@@ -306,7 +310,7 @@ impl LiveBroker {
         if executed(&fills) >= order.amount {
             return self.known(intent, fills, true);
         }
-        if self.time.now() <= self.fence(intent, api) {
+        if !self.is_past_fence(intent, api) {
             return Verdict::Waits("the venue shows executions, but not the order".to_owned());
         }
         let base_moved: Decimal = fills
@@ -334,7 +338,7 @@ impl LiveBroker {
         };
         let now = self.time.now();
         let fence = self.fence(intent, api);
-        if now <= fence {
+        if !self.is_past_fence(intent, api) {
             return Verdict::Waits(format!(
                 "not found; the venue may still accept it until {fence}"
             ));
@@ -388,7 +392,13 @@ impl LiveBroker {
             .get(&intent.id)
             .map_or(self.started_at, |pending| pending.sent_at)
             .max(intent.created_at);
-        sent_at.plus_ms(milliseconds(api.facts().validity) + SKEW_MS + MARGIN_MS)
+        sent_at.plus_ms(fence_ms(api))
+    }
+
+    fn is_past_fence(&self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> bool {
+        self.pending.get(&intent.id).is_some_and(|pending| {
+            self.time.monotonic_ms() - pending.counted_from_ms > fence_ms(api)
+        })
     }
 
     /// What moved in base and quote since before the order, beyond what our fills explain. `None`
@@ -419,6 +429,11 @@ impl LiveBroker {
         let symbol = &intent.order.symbol;
         Ok(Some((moved(&symbol.base), moved(&symbol.quote))))
     }
+}
+
+/// How long after sending an order can still appear.
+fn fence_ms(api: &Arc<dyn ExchangeApi>) -> i64 {
+    milliseconds(api.facts().validity) + SKEW_MS + MARGIN_MS
 }
 
 /// A look-up that says "no such order" in either way.

@@ -6,18 +6,20 @@ use keel_core::time::Timestamp;
 use keel_venues::api::OrderState;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Clocks of venue and machine may differ by this much before an order's time counts against it.
 const CLOCK_TOLERANCE_MS: i64 = 120_000;
 /// Orders by cost may execute this much more than the planned amount, when the price moved.
 const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
 
-/// Why that order is another one; `None` when everything that is known fits.
+/// Why that order is another one; `None` when everything that is known fits. `made` is when it can
+/// have been made, by the venue's clock.
 pub(super) fn mismatch(
     intent: &Intent,
     wire_id: &str,
     seen: &OrderState,
-    latest: Timestamp,
+    made: RangeInclusive<Timestamp>,
 ) -> Option<String> {
     let order = &intent.order;
     if !seen.client_id.is_empty() && seen.client_id != wire_id {
@@ -32,8 +34,8 @@ pub(super) fn mismatch(
     if let Some(amount) = seen.amount.filter(|amount| *amount != order.amount) {
         return Some(format!("its amount is {amount} instead of {}", order.amount));
     }
-    let earliest = intent.created_at.plus_ms(-CLOCK_TOLERANCE_MS);
-    let latest = latest.plus_ms(CLOCK_TOLERANCE_MS);
+    let earliest = made.start().plus_ms(-CLOCK_TOLERANCE_MS);
+    let latest = made.end().plus_ms(CLOCK_TOLERANCE_MS);
     seen.created_at
         .filter(|at| *at < earliest || *at > latest)
         .map(|at| format!("it was made at {at}, outside {earliest} to {latest}"))

@@ -107,10 +107,10 @@ impl LiveBroker {
     /// The operator looked: the evidence for that order is collected again from the start, without
     /// the balances from before it. Says whether the order was in quarantine.
     pub fn release(&mut self, id: &ClientOrderId) -> bool {
-        let now = self.time.now();
+        let counted_from_ms = self.time.monotonic_ms();
         match self.pending.get_mut(id) {
             Some(pending) if pending.quarantine.is_some() => {
-                *pending = Pending::new(now);
+                *pending = Pending::new(pending.sent_at, pending.offset_ms, counted_from_ms);
                 true
             }
             _ => false,
@@ -140,6 +140,11 @@ impl LiveBroker {
             .get(venue)
             .cloned()
             .ok_or_else(|| PortError(format!("there is no connection to {venue}")))
+    }
+
+    /// How far a venue's clock was ahead of ours at the last comparison, milliseconds.
+    fn offset_ms(&self, venue: &VenueId) -> i64 {
+        self.watch.offset_ms(venue)
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

@@ -6,6 +6,7 @@ use super::look_up::Verdict;
 use super::{books, matching};
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::time::Timestamp;
 use keel_venues::api::{ApiError, ExchangeApi, MarketOrder, OrderAmount, Placed, Refusal};
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +50,11 @@ impl LiveBroker {
             reference_price: intent.reference_price,
         };
         let answer = api.market_order(&order).await;
-        let now = self.time.now();
+        let (now, counted_from_ms) = (self.time.now(), self.time.monotonic_ms());
         if let Some(pending) = self.pending.get_mut(&intent.id) {
             // It left at the latest now: the transport may have waited for its limiter first.
             pending.sent_at = now;
+            pending.counted_from_ms = counted_from_ms;
             pending.next_at = now.plus_ms(1000);
         }
         self.touch(intent);
@@ -66,7 +68,7 @@ impl LiveBroker {
     /// Notes the balances before an order, so that its effect can be told from theirs.
     fn note_before(&mut self, intent: &Intent) {
         let symbol = &intent.order.symbol;
-        let mut pending = Pending::new(self.time.now());
+        let mut pending = self.new_pending(intent, self.time.now());
         pending.before = {
             let books = self.books();
             books.accounts.get(&intent.order.venue).and_then(|account| {
@@ -84,6 +86,10 @@ impl LiveBroker {
         };
         self.pending.insert(intent.id.clone(), pending);
         self.markets.entry(intent.order.venue.clone()).or_default().insert(symbol.clone());
+    }
+
+    pub(super) fn new_pending(&self, intent: &Intent, sent_at: Timestamp) -> Pending {
+        Pending::new(sent_at, self.offset_ms(&intent.order.venue), self.time.monotonic_ms())
     }
 
     fn touch(&self, intent: &Intent) {
@@ -191,8 +197,8 @@ impl LiveBroker {
 
     /// The sources disagree: from here only the operator decides.
     pub(super) fn quarantine(&mut self, intent: &Intent, cause: String) -> Outcome {
-        let now = self.time.now();
-        let pending = self.pending.entry(intent.id.clone()).or_insert_with(|| Pending::new(now));
+        let new = self.new_pending(intent, self.time.now());
+        let pending = self.pending.entry(intent.id.clone()).or_insert(new);
         let cause = pending.quarantine.get_or_insert(cause).clone();
         unknown(format!("quarantined: {cause}"))
     }

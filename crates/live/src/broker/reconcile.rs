@@ -13,6 +13,8 @@ use std::sync::Arc;
 const OVERLAP_MS: i64 = 300_000;
 /// How far back the first look goes when there is no mark: the executions of a lost journal.
 const FIRST_LOOK_MS: i64 = 86_400_000;
+/// How far back any look goes: the journal's ids are known for longer than this.
+const LONGEST_LOOK_MS: i64 = 7 * 86_400_000;
 /// Markets with an own order within this time are read every time.
 const ACTIVE_MS: i64 = 3_600_000;
 /// Of the others, so many in turn.
@@ -30,6 +32,8 @@ pub(super) type Marks = BTreeMap<VenueId, BTreeMap<Symbol, Timestamp>>;
 pub(super) struct Watch {
     pub(super) marks: Marks,
     reconciled: BTreeSet<VenueId>,
+    /// How far the venues' clocks are ahead of ours, milliseconds.
+    offsets_ms: BTreeMap<VenueId, i64>,
     /// Client ids of the venue's orders; empty for an order without one.
     names: BTreeMap<(VenueId, String), String>,
     /// Foreign orders and executions that were already said.
@@ -40,6 +44,10 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn is_reconciled(&self, venue: &VenueId) -> bool {
         self.reconciled.contains(venue)
+    }
+
+    pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
+        self.offsets_ms.get(venue).copied().unwrap_or(0)
     }
 }
 
@@ -71,7 +79,7 @@ enum Owner {
 
 impl LiveBroker {
     /// Reads open orders and executions of every venue and compares them with what is known.
-    /// `known_ids` are the ids of all orders in the journal. To be called at start, before anything
+    /// `known_ids` are the ids of the journal's orders of the last eight days at least. To be called at start, before anything
     /// is sent, and every minute. One venue that does not answer does not keep the others.
     pub async fn reconcile(
         &mut self,
@@ -79,7 +87,8 @@ impl LiveBroker {
         now: Timestamp,
     ) -> Reconciliation {
         self.forget_old();
-        let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
+        let mut result = Reconciliation::default();
+        let venues = self.measure_clocks(&mut result).await;
         let wanted: Vec<Vec<(Symbol, Timestamp)>> =
             venues.iter().map(|venue| self.due(venue, now)).collect();
         self.watch.turn = self.watch.turn.wrapping_add(IN_TURN);
@@ -88,7 +97,6 @@ impl LiveBroker {
             venues.iter().zip(&wanted).map(|(venue, wanted)| this.view(venue, wanted)),
         )
         .await;
-        let mut result = Reconciliation::default();
         for (venue, view) in venues.into_iter().zip(views) {
             match view {
                 Err(error) => {
@@ -96,6 +104,7 @@ impl LiveBroker {
                 }
                 Ok(view) => {
                     let complete = self.compare(&venue, view, known_ids);
+                    let now = now.plus_ms(self.offset_ms(&venue));
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
                     self.watch.reconciled.insert(venue);
@@ -107,7 +116,34 @@ impl LiveBroker {
         result
     }
 
-    /// The markets to read, and since when: all at first, then those with orders of ours and some
+    /// Reads the venues' clocks, since everything they show is dated by them. Returns the venues
+    /// that answered.
+    async fn measure_clocks(&mut self, result: &mut Reconciliation) -> Vec<VenueId> {
+        let time = &self.time;
+        let answers =
+            futures_util::future::join_all(self.venues.iter().map(|(venue, api)| async move {
+                let before = time.now();
+                let answer = api.time().await;
+                let middle = (before.ms() + time.now().ms()) / 2;
+                (venue.clone(), answer.map(|theirs| theirs.ms() - middle))
+            }))
+            .await;
+        let mut venues = Vec::new();
+        for (venue, answer) in answers {
+            match answer {
+                Ok(offset_ms) => {
+                    self.watch.offsets_ms.insert(venue.clone(), offset_ms);
+                    venues.push(venue);
+                }
+                Err(error) => {
+                    result.unread.insert(venue, error.to_string());
+                }
+            }
+        }
+        venues
+    }
+
+    /// The markets to read, and since when by the venue's clock: all at first, then those with orders of ours and some
     /// of the others in turn.
     fn due(&self, venue: &VenueId, now: Timestamp) -> Vec<(Symbol, Timestamp)> {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
@@ -119,6 +155,7 @@ impl LiveBroker {
             .filter(|settled| settled.venue == *venue && now.since_ms(settled.at) < ACTIVE_MS)
             .map(|settled| &settled.symbol)
             .collect();
+        let now = now.plus_ms(self.offset_ms(venue));
         let count = markets.len().max(1);
         let in_turn: BTreeSet<usize> =
             (0..IN_TURN).map(|i| (self.watch.turn.wrapping_add(i)) % count).collect();
@@ -130,7 +167,7 @@ impl LiveBroker {
                 let mark = marks.and_then(|marks| marks.get(symbol));
                 let since =
                     mark.map_or(now.plus_ms(-FIRST_LOOK_MS), |mark| mark.plus_ms(-OVERLAP_MS));
-                (symbol.clone(), since)
+                (symbol.clone(), since.max(now.plus_ms(-LONGEST_LOOK_MS)))
             })
             .collect()
     }
@@ -199,6 +236,9 @@ impl LiveBroker {
     ) -> Vec<Symbol> {
         if self.watch.names.len() > NAMES_MAX {
             self.watch.names.clear();
+        }
+        if self.watch.said.len() > NAMES_MAX {
+            self.watch.said.clear();
         }
         for (order, name) in view.names {
             self.watch.names.insert((venue.clone(), order), name);
@@ -286,7 +326,8 @@ impl LiveBroker {
             Owner::Ours(digits) => digits,
             Owner::Foreign => {
                 let order = (venue.clone(), trade.venue_order_id.clone());
-                if trade.fill.at >= self.started_at && self.watch.said.insert(order) {
+                let started_at = self.started_at.plus_ms(self.offset_ms(venue));
+                if trade.fill.at >= started_at && self.watch.said.insert(order) {
                     self.notes.push(format!(
                         "{venue}: {} {} {symbol} was executed for order {}, which is not ours",
                         trade.side, trade.fill.amount, trade.venue_order_id

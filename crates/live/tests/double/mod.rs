@@ -27,21 +27,35 @@ pub const DEPLOYMENT: &str = "test";
 
 /// Time that passes only when somebody waits.
 #[derive(Debug)]
-pub struct VirtualTime(AtomicI64);
+pub struct VirtualTime {
+    passed: AtomicI64,
+    /// What was done to the machine's clock.
+    stepped: AtomicI64,
+}
 
 impl VirtualTime {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(START.ms())))
+        Arc::new(Self { passed: AtomicI64::new(START.ms()), stepped: AtomicI64::new(0) })
     }
 
     pub fn advance_ms(&self, ms: i64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
+        self.passed.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Somebody sets the machine's clock; the venue's goes on.
+    pub fn step_ms(&self, ms: i64) {
+        self.stepped.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// The time that has really passed: the venue's clock.
+    pub fn true_now(&self) -> Timestamp {
+        Timestamp::from_ms(self.passed.load(Ordering::SeqCst))
     }
 }
 
 impl Clock for VirtualTime {
     fn now(&self) -> Timestamp {
-        Timestamp::from_ms(self.0.load(Ordering::SeqCst))
+        self.true_now().plus_ms(self.stepped.load(Ordering::SeqCst))
     }
 }
 
@@ -49,6 +63,10 @@ impl Clock for VirtualTime {
 impl Time for VirtualTime {
     async fn sleep(&self, wait: Duration) {
         self.advance_ms(i64::try_from(wait.as_millis()).unwrap());
+    }
+
+    fn monotonic_ms(&self) -> i64 {
+        self.true_now().ms()
     }
 }
 
@@ -263,7 +281,7 @@ impl Double {
 
     /// An order of somebody else, executed at once.
     pub fn foreign(&self, client_id: &str, symbol: &Symbol, side: Side, amount: &str) {
-        let now = self.time.now();
+        let now = self.time.true_now();
         let mut inner = self.inner();
         let index = inner.accept(client_id, symbol, side, qty(amount), now);
         inner.execute(index, qty(amount), now);
@@ -272,13 +290,13 @@ impl Double {
 
     /// An open order of somebody else.
     pub fn foreign_open(&self, client_id: &str, symbol: &Symbol, side: Side, amount: &str) {
-        let now = self.time.now();
+        let now = self.time.true_now();
         self.inner().accept(client_id, symbol, side, qty(amount), now);
     }
 
     /// A further execution of an order that exists.
     pub fn execute_late(&self, id: &ClientOrderId, amount: &str) {
-        let now = self.time.now();
+        let now = self.time.true_now();
         let mut inner = self.inner();
         let found = inner.orders.iter().position(|order| order.state.client_id == id.as_str());
         let index = found.unwrap();
@@ -287,7 +305,7 @@ impl Double {
 
     /// Brings everything that happens by itself up to the present.
     fn arrive(&self) {
-        let now = self.time.now();
+        let now = self.time.true_now();
         let mut inner = self.inner();
         let (due, waiting): (Vec<_>, Vec<_>) =
             std::mem::take(&mut inner.queue).into_iter().partition(|(at, _, _)| *at <= now);
@@ -457,7 +475,7 @@ impl ExchangeApi for Double {
 
     async fn time(&self) -> Answer<Timestamp> {
         let inner = self.read()?;
-        Ok(self.time.now().plus_ms(inner.clock_ahead_ms))
+        Ok(self.time.true_now().plus_ms(inner.clock_ahead_ms))
     }
 
     async fn markets(&self) -> Answer<Markets> {
@@ -491,14 +509,22 @@ impl ExchangeApi for Double {
                 last,
                 bid: Some(last),
                 ask: Some(last),
-                as_of: Some(self.time.now()),
+                as_of: Some(self.time.true_now()),
             })
         };
         Ok(symbols.iter().filter_map(quote).collect())
     }
 
-    async fn book(&self, _symbol: &Symbol, _depth: usize) -> Answer<Book> {
-        Ok(self.read()?.book.clone())
+    async fn book(&self, symbol: &Symbol, _depth: usize) -> Answer<Book> {
+        let inner = self.read()?;
+        if !inner.book.bids.is_empty() {
+            return Ok(inner.book.clone());
+        }
+        let near = |permille| {
+            let price = inner.prices[symbol].get() * Decimal::new(permille, 3);
+            vec![(Price::new(price), qty("1000000"))]
+        };
+        Ok(Book { bids: near(999), asks: near(1001) })
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
@@ -507,14 +533,14 @@ impl ExchangeApi for Double {
             return Ok(BTreeMap::new());
         }
         match &inner.stale_balances {
-            Some((until, balances)) if self.time.now() < *until => Ok(balances.clone()),
+            Some((until, balances)) if self.time.true_now() < *until => Ok(balances.clone()),
             _ => Ok(inner.balances.clone()),
         }
     }
 
     async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
         self.arrive();
-        let now = self.time.now();
+        let now = self.time.true_now();
         let mut inner = self.inner();
         inner.writes += 1;
         let OrderAmount::Base(amount) = order.amount else { panic!("base amounts only") };
@@ -591,7 +617,7 @@ impl ExchangeApi for Double {
 
     async fn order(&self, _symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
         let inner = self.read()?;
-        if self.time.now() < inner.id_blind_until || inner.orders_purged {
+        if self.time.true_now() < inner.id_blind_until || inner.orders_purged {
             return Ok(None);
         }
         if let (Some(impostor), Reference::Client(_)) = (&inner.impostor, of) {
@@ -606,7 +632,7 @@ impl ExchangeApi for Double {
 
     async fn open_orders(&self, symbol: Option<&Symbol>) -> Answer<Vec<OrderState>> {
         let inner = self.read()?;
-        if self.time.now() < inner.lists_blind_until {
+        if self.time.true_now() < inner.lists_blind_until {
             return Ok(Vec::new());
         }
         Ok(inner
@@ -620,7 +646,7 @@ impl ExchangeApi for Double {
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
         let inner = self.read()?;
-        if self.time.now() < inner.lists_blind_until || inner.orders_purged {
+        if self.time.true_now() < inner.lists_blind_until || inner.orders_purged {
             return Ok(Vec::new());
         }
         Ok(inner
@@ -635,7 +661,7 @@ impl ExchangeApi for Double {
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
         let inner = self.read()?;
-        if self.time.now() < inner.lists_blind_until || inner.trades_purged {
+        if self.time.true_now() < inner.lists_blind_until || inner.trades_purged {
             return Ok(Vec::new());
         }
         Ok(inner

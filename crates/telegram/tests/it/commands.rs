@@ -1,6 +1,6 @@
 //! What an operator types, and what comes back.
 
-use crate::double::{Double, TOKEN, USER, pressed, typed, waiting};
+use crate::double::{Double, Fault, TOKEN, USER, pressed, typed, waiting};
 use keel_telegram::{Answer, Command, Document, Event, EventKind, Loudness};
 use std::time::Duration;
 
@@ -89,6 +89,23 @@ async fn without_an_answer_the_user_is_told_to_wait() {
     assert!(double.wait_for_texts(1).await[0].contains("the answer follows"));
     request.answer(Answer::text("stopped"));
     assert_eq!(double.wait_for_texts(2).await[1], "stopped");
+}
+
+#[tokio::test]
+async fn a_probe_tells_the_bot_or_what_is_wrong_without_the_token() {
+    let double = Double::start().await;
+    assert_eq!(keel_telegram::probe(&double.settings()).await.unwrap(), "@keel_bot");
+    double.fault("GetMe", Fault::Api(401, "Unauthorized"));
+    let error = keel_telegram::probe(&double.settings()).await.unwrap_err();
+    assert_eq!(error, "Telegram does not know the token of the bot");
+    double.fault("GetMe", Fault::Api(400, TOKEN));
+    let error = keel_telegram::probe(&double.settings()).await.unwrap_err();
+    assert_eq!(error, "Telegram refused: [redacted]");
+    let mut nobody = double.settings();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    nobody.api_url = Some(format!("http://{closed}").parse().unwrap());
+    let error = keel_telegram::probe(&nobody).await.unwrap_err();
+    assert_eq!(error, "Telegram cannot be reached: no connection");
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub(super) fn accepted(reply: &Reply) -> Answer<Value> {
         return Err(wire::unknown(format!("HTTP status {} that says yes", reply.status)));
     }
     // KuCoin also puts refusals into replies that say yes.
-    if let Some(said) = wire::maybe_text(&body, "msg") {
+    let said = wire::maybe_text(&body, "msg").filter(|said| !said.eq_ignore_ascii_case("success"));
+    if let Some(said) = said {
         return Err(wire::unknown(format!("KuCoin said 200000: {}", wire::words(said))));
     }
     body.get_mut("data").map(Value::take).ok_or_else(|| wire::unknown("the reply has no `data`"))
