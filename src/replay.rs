@@ -129,8 +129,11 @@ impl Loader<'_> {
         let mut files = MarketFiles::new(self.store, venue, symbol);
         for timeframe in &wanted(asset) | more {
             match files.longest(timeframe).map_err(|error| unusable(&error))? {
-                Some(Longest { series, from }) => {
+                Some(Longest { series, from, disputed }) => {
                     self.notes.made.add(timeframe, from, &asset.ticker);
+                    if disputed > 0 {
+                        self.notes.disputed.push((asset.ticker.clone(), timeframe, from, disputed));
+                    }
                     self.fingerprint_of(symbol, &series);
                     loaded.insert(timeframe, Arc::new(series));
                 }
@@ -310,6 +313,8 @@ struct Notes {
     /// By venue and the lengths that are missing.
     no_candles: BTreeMap<(VenueId, Vec<Timeframe>), Vec<Ticker>>,
     no_caps: Vec<Ticker>,
+    /// Bars that two files of a market tell differently: which, the file that is used, how many.
+    disputed: Vec<(Ticker, Timeframe, Timeframe, usize)>,
     no_rules: Vec<VenueId>,
     /// The venues that are replayed with the files of another one, by that one.
     stand_ins: BTreeMap<VenueId, Vec<VenueId>>,
@@ -318,6 +323,11 @@ struct Notes {
 impl Notes {
     fn told(&self, root: &Path) -> Vec<String> {
         let mut notes: Vec<String> = self.made.told().collect();
+        for (ticker, timeframe, from, bars) in &self.disputed {
+            notes.push(format!(
+                "{ticker}: two files have its {timeframe} candles and differ in {bars} of them; those made from the {from} file are used, which reaches at least as far"
+            ));
+        }
         for ((venue, missing), tickers) in &self.no_candles {
             notes.push(format!(
                 "{}: no {} candles at {venue}; not traded without them",

@@ -110,6 +110,9 @@ fn shown(value: Option<Decimal>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.round_dp(3).normalize().to_string())
 }
 
+/// One figure of a leg, in hundredths of a percent.
+type Deviation = fn(&Leg) -> Option<Decimal>;
+
 fn print(args: &Args, span: Span, found: &Parity) {
     let end = |at: Option<Timestamp>| at.map_or_else(|| "the end".to_owned(), |at| at.to_string());
     output::line(format!(
@@ -143,14 +146,12 @@ fn print(args: &Args, span: Span, found: &Parity) {
         ];
         output::line(format!("\n{}", output::table(&header, 4, rows)));
     }
-    let mean = |pick: fn(&Leg) -> Option<Decimal>| {
+    let mean = |pick: Deviation| {
         let known: Vec<Decimal> = found.legs.iter().filter_map(pick).collect();
         known.iter().sum::<Decimal>().checked_div(Decimal::from(known.len()))
     };
-    let most = |pick: fn(&Leg) -> Option<Decimal>| {
-        found.legs.iter().filter_map(pick).map(|bps| bps.abs()).max()
-    };
-    let of: [(&str, fn(&Leg) -> Option<Decimal>); 3] = [
+    let most = |pick: Deviation| found.legs.iter().filter_map(pick).map(|bps| bps.abs()).max();
+    let of: [(&str, Deviation); 3] = [
         ("price", |leg| leg.price_bps),
         ("fee", |leg| leg.fee_bps),
         ("weight", |leg| Some(leg.weight_bps)),

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Moments that are asked when nothing else is said.
 const MOMENTS: usize = 100;
-/// Histories that are compared when nothing else is said, with the two of the configuration.
-const HISTORIES: [usize; 8] = [50, 100, 200, 300, 500, 750, 1_000, 2_000];
+/// Histories that are compared when nothing else is said, with the configuration's and its double.
+const HISTORIES: [usize; 6] = [50, 100, 200, 300, 500, 750];
 /// Candles a history may have.
 const HISTORY_MAX: usize = 100_000;
 
@@ -45,9 +45,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let settings = &history.config.policy.settings;
     let mut histories = args.histories.clone();
     if histories.is_empty() {
-        histories.extend(HISTORIES);
-        histories.push(settings.indicator_history_size);
-        histories.push(settings.max_indicator_history_size);
+        let configured = settings.indicator_history_size;
+        histories.extend(HISTORIES.iter().filter(|history| **history < configured));
+        histories.extend([configured, (2 * configured).min(HISTORY_MAX)]);
     }
     histories.sort_unstable();
     histories.dedup();
@@ -117,5 +117,7 @@ fn print(found: &Warmup, configured: usize) {
             "Even the longest but one differs: ask with longer histories (--histories).".to_owned()
         }
     };
-    output::line(format!("\n{verdict} The configuration fetches {configured} first."));
+    output::line(format!(
+        "\n{verdict} The configuration fetches {configured} first.\nAn asset that is younger than a history takes no part in the trends made from it, which moves the others too."
+    ));
 }

@@ -276,6 +276,22 @@ fn files_of_one_market_in_two_lengths_are_one_market() {
     let run = backtest(place.path(), &["--json"]);
     run.expect(0, &[]);
     assert!(!notes(&run).contains("are made from"), "the recorded 4h file is used: {run:?}");
+    assert!(!notes(&run).contains("two files"), "they agree: {run:?}");
+}
+
+#[test]
+fn two_files_that_tell_the_same_bars_differently_are_named() {
+    let place = place(&[whole("BTC", 40)]);
+    let mut csv = "timestamp,open,high,low,close,volume\n".to_owned();
+    for bar in 0..40 * 6 {
+        writeln!(csv, "{},100,101,99,100,1", START_MS + bar * 4 * HOUR_MS).unwrap();
+    }
+    std::fs::write(place.path().join("other.csv"), csv).unwrap();
+    let arguments = ["data", "import", "other.csv", "--data", "data", "--venue", "binance"];
+    let which = ["--symbol", "BTC/USDT", "--timeframe", "4h"];
+    keel(place.path(), &[&arguments[..], &which[..]].concat()).expect(0, &[]);
+    let run = backtest(place.path(), &["--json"]);
+    expect_notes(&run, &["BTC: two files have its 4h candles and differ in 240 of them"]);
 }
 
 #[test]

@@ -24,6 +24,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Answers about one series: for each end of a window, in order.
 #[derive(Debug)]
 struct Table {
+    /// Keeps the series where it lies, so that no other one can get its name.
+    _series: Window,
     first_end: usize,
     answers: Vec<Newest>,
 }
@@ -38,6 +40,8 @@ type Part = (usize, usize, usize, u64);
 #[derive(Debug)]
 struct Frame {
     parts: Vec<Part>,
+    /// Keep the series where they lie, so that no other ones can get their names.
+    _windows: Vec<Window>,
     /// By place, strategy, parameters and confirmation.
     answers: BTreeMap<(usize, &'static str, Vec<u64>, usize), Newest>,
 }
@@ -105,7 +109,7 @@ impl Memory {
                 };
                 let answers =
                     asset.strategy.newest_of(whole.bars(), &asset.position_params, &windows);
-                Some((key, Arc::new(Table { first_end: ends.start, answers })))
+                Some((key, Arc::new(Table { _series: whole, first_end: ends.start, answers })))
             })
             .collect();
         self.tables.write().unwrap_or_else(PoisonError::into_inner).extend(made);
@@ -234,7 +238,7 @@ impl MarketData for RememberingMarket<'_> {
     }
 
     fn keep(&self, question: &Question<'_>, answer: Newest) {
-        let Asked::Dominance { at, .. } = question.asked else { return };
+        let Asked::Dominance { at, members } = question.asked else { return };
         let Some(parts) = parts(question).filter(|_| self.trends) else { return };
         let key = (at, question.strategy.name, bits(question), question.confirmation);
         let mut frames = self.memory.frames.write().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +247,11 @@ impl MarketData for RememberingMarket<'_> {
             Some(frame) => {
                 frame.answers.insert(key, answer);
             }
-            None => here.push(Frame { parts, answers: BTreeMap::from([(key, answer)]) }),
+            None => here.push(Frame {
+                parts,
+                _windows: members.iter().map(|member| member.window.clone()).collect(),
+                answers: BTreeMap::from([(key, answer)]),
+            }),
         }
     }
 }

@@ -57,13 +57,13 @@ pub fn main_chart(story: &Story) -> Result<Vec<u8>, PictureError> {
         let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         root.fill(&WHITE).map_err(failed)?;
         let lines = lines(story);
-        header(&root, story, &lines)?;
         let (_, below) = root.split_vertically(scaled(118));
         let (value, fall) = below.split_vertically(scaled(520));
         let finite =
             || lines.iter().flat_map(|line| &line.values).copied().filter(|v| v.is_finite());
         let range = [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::MIN, f64::max)];
         let is_log = crate::html::is_logarithmic(range);
+        header(&root, story, &lines, is_log)?;
         let drawn = |line: &Line| -> Vec<f64> {
             line.values.iter().map(|value| if is_log { value.ln() } else { *value }).collect()
         };
@@ -106,7 +106,12 @@ fn smaller(pixels: &[u8]) -> Vec<u8> {
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-fn header(root: &Area<'_>, story: &Story, lines: &[Line]) -> Result<(), PictureError> {
+fn header(
+    root: &Area<'_>,
+    story: &Story,
+    lines: &[Line],
+    is_log: bool,
+) -> Result<(), PictureError> {
     let write = |text: &str, size: u32, colour: RGBColor, at: (i32, i32)| {
         let at = (scaled(at.0), scaled(at.1));
         root.draw(&Text::new(text.to_owned(), at, font(size).color(&colour))).map_err(failed)
@@ -114,7 +119,8 @@ fn header(root: &Area<'_>, story: &Story, lines: &[Line]) -> Result<(), PictureE
     let title: String = story.title.chars().take(60).collect();
     write(&title, 34, INK, (36, 16))?;
     if let (Some(first), Some(last)) = (story.cycles.first(), story.cycles.last()) {
-        let span = format!("{} to {}, in {}", day(first.at), day(last.at), story.stablecoin);
+        let scale = if is_log { ", equal steps up are equal percentages" } else { "" };
+        let span = format!("{} to {}, in {}{scale}", day(first.at), day(last.at), story.stablecoin);
         write(&span, 22, SOFT, (36, 54))?;
     }
     let mut x = 36;

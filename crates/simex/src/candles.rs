@@ -51,9 +51,9 @@ pub struct Market<'a> {
 pub struct HourCache(BTreeMap<(Place, String, String, i64), Bar>);
 
 impl HourCache {
-    /// Forgets everything: history was changed.
-    pub fn clear(&mut self) {
-        self.0.clear();
+    /// Forgets the hours that a change from this moment on touches.
+    pub fn forget_from(&mut self, from_ms: i64) {
+        self.0.retain(|(_, _, _, hour), _| hour + HOUR_MS < from_ms);
     }
 }
 

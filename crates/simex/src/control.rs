@@ -159,6 +159,12 @@ struct Press {
     data: String,
 }
 
+#[derive(Deserialize)]
+struct ResetRequest {
+    double: String,
+    bytes: u64,
+}
+
 fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     serde_json::from_slice(bytes).map_err(|error| format!("the body: {error}"))
 }
@@ -167,6 +173,11 @@ fn write(world: &mut World, path: &str, bytes: &[u8]) -> Option<Answer> {
     let done = |result: Result<(), String>| result.map(|()| json!({}));
     Some(match path {
         "faults" => done(body::<Fault>(bytes).map(|fault| world.script.add(fault))),
+        "reset-request" => done(body::<ResetRequest>(bytes).and_then(|wanted| {
+            let cut = world.request_cuts.get(&wanted.double);
+            cut.map(|cut| cut.set(wanted.bytes))
+                .ok_or_else(|| format!("{}: no such double", wanted.double))
+        })),
         "clock" => done(body::<ClockMode>(bytes).map(|mode| world.clock.set(mode))),
         "advance" => done(body::<Advance>(bytes).map(|by| world.clock.advance(by.ms))),
         "price" => done(body(bytes).and_then(|wanted| set_price(world, wanted))),
@@ -199,7 +210,7 @@ fn venue(world: &mut World, place: Place) -> Result<&mut VenueState, String> {
 
 fn set_price(world: &mut World, wanted: SetPrice) -> Result<(), String> {
     let now = world.clock.now_ms();
-    world.cache.clear();
+    world.cache.forget_from(now);
     let prices = &mut world.prices;
     let known = match (wanted.price, wanted.factor) {
         (Some(price), None) => prices.set(&wanted.asset, wanted.place, price, wanted.pinned, now),

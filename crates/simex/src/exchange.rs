@@ -8,7 +8,7 @@ use crate::rules::{MarketRules, MarketStatus, on_step, round_down};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::FromPrimitive;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FEE_PLACES: u32 = 8;
 const OPEN_ORDERS_MAX: usize = 200;
@@ -66,6 +66,10 @@ pub struct Exchange {
     pub quirks: Quirks,
     /// Balances before the newest order, for stale answers.
     before_newest: BTreeMap<String, Holding>,
+    /// Numbers of the open orders.
+    open: BTreeSet<u64>,
+    /// Places in `fills` by order.
+    fills_by_order: BTreeMap<u64, Vec<usize>>,
     next_order: u64,
     next_fill: u64,
 }
@@ -92,6 +96,8 @@ impl Exchange {
             shapes: BTreeMap::new(),
             quirks: Quirks::default(),
             before_newest: BTreeMap::new(),
+            open: BTreeSet::new(),
+            fills_by_order: BTreeMap::new(),
             next_order: first_id,
             next_fill: first_id,
         }
@@ -146,6 +152,7 @@ impl Exchange {
     /// The customer's balances; with `stale` as they were before the newest order.
     #[must_use]
     pub fn balances(&self, stale: bool) -> BTreeMap<String, Holding> {
+        let stale = stale && !self.orders.is_empty();
         if stale { self.before_newest.clone() } else { self.ledger.holdings() }
     }
 
@@ -201,7 +208,7 @@ impl Exchange {
 
     /// Open orders, oldest first.
     pub fn open_orders(&self) -> impl Iterator<Item = &Order> {
-        self.orders.values().filter(|order| order.status.is_open())
+        self.open.iter().filter_map(|id| self.orders.get(id))
     }
 
     /// The newest order with this client id, open ones first.
@@ -215,7 +222,8 @@ impl Exchange {
 
     /// Executions of an order.
     pub fn fills_of(&self, order: u64) -> impl Iterator<Item = &Fill> {
-        self.fills.iter().filter(move |fill| fill.order == order)
+        let places = self.fills_by_order.get(&order).map_or(&[][..], Vec::as_slice);
+        places.iter().filter_map(|place| self.fills.get(*place))
     }
 
     /// Whether an order with these properties would be accepted; nothing changes.
@@ -230,11 +238,10 @@ impl Exchange {
             MarketStatus::Delisted => return Err(Reject::UnknownMarket),
         }
         self.check_amount(prices, market, new, now_ms)?;
-        let same_id = |order: &Order| {
-            order.client_id == new.client_id
-                && (order.status.is_open() || self.quirks.client_ids_for_ever)
-        };
-        if !new.client_id.is_empty() && self.orders.values().any(same_id) {
+        let same_id = |order: &Order| order.client_id == new.client_id;
+        let used = self.open_orders().any(same_id)
+            || self.quirks.client_ids_for_ever && self.orders.values().any(same_id);
+        if !new.client_id.is_empty() && used {
             return Err(Reject::DuplicateId);
         }
         if self.open_orders().count() >= OPEN_ORDERS_MAX {
@@ -347,6 +354,7 @@ impl Exchange {
             locked,
         };
         self.orders.insert(id, order);
+        self.open.insert(id);
         if new.kind == Kind::Market {
             self.quirks.fill_fraction = None;
             self.quirks.overfill_bps = None;
@@ -439,6 +447,7 @@ impl Exchange {
             maker: pays_from == Party::Locked,
         };
         self.next_fill += 1;
+        self.fills_by_order.entry(id).or_default().push(self.fills.len());
         self.fills.push(fill);
         if let Some(order) = self.orders.get_mut(&id) {
             order.executed += piece.amount;
@@ -490,6 +499,7 @@ impl Exchange {
             Status::PartiallyFilled
         };
         if !order.status.is_open() {
+            self.open.remove(&id);
             self.release(id, now_ms);
         }
     }
@@ -515,6 +525,7 @@ impl Exchange {
         }
         order.status = Status::Cancelled;
         order.updated_ms = now_ms;
+        self.open.remove(&id);
         self.release(id, now_ms);
         Ok(())
     }

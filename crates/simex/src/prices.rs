@@ -131,11 +131,15 @@ impl Path {
         line * (1.0 + self.noise * envelope * rough)
     }
 
+    /// How many overrides have begun by then; they are in order of their beginning.
+    fn begun(&self, at_ms: i64) -> usize {
+        self.overrides.partition_point(|change| change.from_ms <= at_ms)
+    }
+
     fn at(&self, place: Place, at_ms: i64) -> f64 {
-        let matches = |change: &&Override| {
-            change.from_ms <= at_ms && change.place.is_none_or(|one| one == place)
-        };
-        match self.overrides.iter().rev().find(matches).map(|change| change.change) {
+        let matches = |change: &&Override| change.place.is_none_or(|one| one == place);
+        let begun = &self.overrides[..self.begun(at_ms)];
+        match begun.iter().rev().find(matches).map(|change| change.change) {
             Some(Change::Pinned(price)) => price,
             Some(Change::Scaled(factor)) => self.base(at_ms) * factor,
             None => self.base(at_ms),
@@ -148,7 +152,7 @@ impl Path {
         into.extend(
             self.vertices[first..].iter().map(|(time, _)| *time).take_while(|time| *time < to_ms),
         );
-        for change in &self.overrides {
+        for change in &self.overrides[self.begun(from_ms - 1)..self.begun(to_ms)] {
             into.extend(
                 [change.from_ms - 1, change.from_ms]
                     .into_iter()
@@ -271,12 +275,6 @@ impl PriceBoard {
         moments
     }
 
-    /// When overrides of an asset began, to tell which parts of history they touch.
-    #[must_use]
-    pub fn is_moved(&self, ticker: &str) -> bool {
-        self.paths.get(ticker).is_some_and(|path| !path.overrides.is_empty())
-    }
-
     /// Sets the price from `from_ms` on. With `pinned` it stays there, otherwise it moves on from
     /// there as the path does. `false`: unknown asset or not a price.
     pub fn set(
@@ -294,7 +292,8 @@ impl PriceBoard {
         } else {
             Change::Scaled(price / base)
         };
-        path.overrides.push(Override { from_ms, place, change });
+        let at = path.begun(from_ms);
+        path.overrides.insert(at, Override { from_ms, place, change });
         true
     }
 

@@ -98,8 +98,13 @@ async fn receive(
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
     let first_byte_us = wire.take_first_byte_us();
+    // A request that has not come in full is not a request.
+    let Ok(body) = body else {
+        wire.cut_after(0, true);
+        return respond(&Reply { status: 400, headers: Vec::new(), body: Vec::new() }, None);
+    };
     let call = Call {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
@@ -119,7 +124,10 @@ async fn receive(
 /// The name of the endpoint for scripts and counts.
 fn endpoint(double: Double, call: &Call) -> String {
     if double == Double::Telegram {
-        return call.path.rsplit('/').next().unwrap_or("").to_owned();
+        // Some libraries write `SendMessage`; scripts and counts know `sendMessage`.
+        let method = call.path.rsplit('/').next().unwrap_or("");
+        let (first, rest) = method.split_at_checked(1).unwrap_or(("", method));
+        return format!("{}{rest}", first.to_ascii_lowercase());
     }
     format!("{} {}", call.method, call.path)
 }

@@ -43,7 +43,9 @@ impl Simex {
                 .map_err(|error| format!("127.0.0.1:{port} for {}: {error}", double.name()))?;
             let address = listener.local_addr().map_err(|error| error.to_string())?;
             addresses.insert(double, address);
-            servers.push(tokio::spawn(serve(WireListener(listener), shared.clone(), double)));
+            let cut = shared.world().request_cuts.get(double.name()).cloned().unwrap_or_default();
+            let listener = WireListener { listener, cut };
+            servers.push(tokio::spawn(serve(listener, shared.clone(), double)));
         }
         Ok(Self { shared, config, addresses, servers })
     }
@@ -100,7 +102,7 @@ impl Simex {
     pub fn set_price(&self, ticker: &str, place: Option<Place>, price: f64, pinned: bool) -> bool {
         self.with(|world| {
             let now = world.clock.now_ms();
-            world.cache.clear();
+            world.cache.forget_from(now);
             world.prices.set(ticker, place, price, pinned, now)
         })
     }
@@ -109,7 +111,7 @@ impl Simex {
     pub fn move_price(&self, ticker: &str, factor: f64) -> bool {
         self.with(|world| {
             let now = world.clock.now_ms();
-            world.cache.clear();
+            world.cache.forget_from(now);
             world.prices.multiply(ticker, None, factor, now)
         })
     }
@@ -164,6 +166,16 @@ impl Simex {
     /// Adds a line to the fault script; its calls are counted from now.
     pub fn fault(&self, fault: Fault) {
         self.with(|world| world.script.add(fault));
+    }
+
+    /// Resets the connection of the next request at a double once so many of its bytes have come. The
+    /// request takes no effect, unless it is not longer than that.
+    pub fn reset_request_at(&self, double: Double, bytes: u64) {
+        self.with(|world| {
+            if let Some(cut) = world.request_cuts.get(double.name()) {
+                cut.set(bytes);
+            }
+        });
     }
 
     /// Removes all faults.

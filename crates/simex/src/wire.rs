@@ -24,6 +24,26 @@ pub struct WireState {
     budget: AtomicU64,
     /// Break off with RST rather than FIN.
     reset: AtomicBool,
+    /// Bytes of the request that are still read before a reset.
+    request_left: AtomicU64,
+}
+
+/// After how many bytes the next request at a server is reset.
+#[derive(Clone, Debug)]
+pub struct RequestCut(Arc<AtomicU64>);
+
+impl Default for RequestCut {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(NO_CUT)))
+    }
+}
+
+impl RequestCut {
+    /// Resets the connection of the next request once so many of its bytes have come; a request that
+    /// is not longer is not touched.
+    pub fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::SeqCst);
+    }
 }
 
 impl Default for WireState {
@@ -32,6 +52,7 @@ impl Default for WireState {
             first_byte_us: AtomicI64::new(0),
             budget: AtomicU64::new(NO_CUT),
             reset: AtomicBool::new(false),
+            request_left: AtomicU64::new(NO_CUT),
         }
     }
 }
@@ -44,6 +65,7 @@ impl WireHandle {
     /// When the running request began, microseconds since 1970; forgets it.
     #[must_use]
     pub fn take_first_byte_us(&self) -> i64 {
+        self.0.request_left.store(NO_CUT, Ordering::SeqCst);
         match self.0.first_byte_us.swap(0, Ordering::SeqCst) {
             0 => wall_us(),
             at => at,
@@ -62,6 +84,48 @@ impl WireHandle {
 pub struct Wire {
     stream: TcpStream,
     state: Arc<WireState>,
+    cut: RequestCut,
+    /// More of a request came than it may have: the next read breaks off.
+    overflowed: bool,
+}
+
+impl Wire {
+    /// Reads what a request may still have before its reset.
+    fn read_part(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.overflowed) {
+            return self.broken_off();
+        }
+        let mut bytes = vec![0; buffer.remaining()];
+        let mut seen = ReadBuf::new(&mut bytes);
+        match Pin::new(&mut self.stream).poll_read(context, &mut seen) {
+            Poll::Ready(Ok(())) if !seen.filled().is_empty() => {}
+            other => return other,
+        }
+        let left = &self.state.request_left;
+        if left.load(Ordering::SeqCst) == NO_CUT {
+            left.store(self.cut.0.swap(NO_CUT, Ordering::SeqCst), Ordering::SeqCst);
+        }
+        let most = left.load(Ordering::SeqCst);
+        let kept = usize::try_from(most).unwrap_or(usize::MAX).min(seen.filled().len());
+        left.store(most.saturating_sub(kept as u64), Ordering::SeqCst);
+        self.overflowed = kept < seen.filled().len();
+        if kept > 0 {
+            buffer.put_slice(&seen.filled()[..kept]);
+            return Poll::Ready(Ok(()));
+        }
+        // More came than the request may have.
+        self.broken_off()
+    }
+
+    /// The end of the connection: closing with a zero linger time sends RST.
+    fn broken_off(&self) -> Poll<io::Result<()>> {
+        let _ = self.stream.set_zero_linger();
+        Poll::Ready(Err(io::Error::from(io::ErrorKind::ConnectionReset)))
+    }
 }
 
 impl AsyncRead for Wire {
@@ -71,7 +135,13 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let cut = self.state.request_left.load(Ordering::SeqCst) != NO_CUT
+            || self.cut.0.load(Ordering::SeqCst) != NO_CUT;
+        let read = if cut {
+            self.read_part(context, buffer)
+        } else {
+            Pin::new(&mut self.stream).poll_read(context, buffer)
+        };
         if buffer.filled().len() > before {
             let unset = (Ordering::SeqCst, Ordering::SeqCst);
             let _ = self.state.first_byte_us.compare_exchange(0, wall_us(), unset.0, unset.1);
@@ -116,20 +186,26 @@ impl AsyncWrite for Wire {
 
 /// Listens on loopback for [`Wire`]s.
 #[derive(Debug)]
-pub struct WireListener(pub TcpListener);
+pub struct WireListener {
+    /// Where connections come from.
+    pub listener: TcpListener,
+    /// Whether the next request is reset.
+    pub cut: RequestCut,
+}
 
 impl Listener for WireListener {
     type Io = Wire;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
         let _ = stream.set_nodelay(true);
-        (Wire { stream, state: Arc::new(WireState::default()) }, address)
+        let state = Arc::new(WireState::default());
+        (Wire { stream, state, cut: self.cut.clone(), overflowed: false }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 

@@ -9,6 +9,8 @@ use crate::journal::Journal;
 use crate::limits::Counters;
 use crate::prices::{AssetSpec, Place, PriceBoard};
 use crate::rules::MarketRules;
+use crate::server::Double;
+use crate::wire::RequestCut;
 use keel_core::candle::{Candle, CandleSeries};
 use keel_core::time::Timeframe;
 use rust_decimal::Decimal;
@@ -116,6 +118,8 @@ pub struct World {
     pub script: Script,
     /// What arrived.
     pub journal: Journal,
+    /// Resets of requests that have not come in full, by double.
+    pub request_cuts: BTreeMap<String, RequestCut>,
 }
 
 /// Reads `timestamp,open,high,low,close,volume` rows; a header row is skipped.
@@ -256,6 +260,10 @@ impl World {
             telegram: crate::telegram::Telegram::new(&config.telegram_token),
             script: Script::default(),
             journal: Journal::new(config.journal_requests),
+            request_cuts: Double::ALL
+                .iter()
+                .map(|double| (double.name().to_owned(), RequestCut::default()))
+                .collect(),
         })
     }
 

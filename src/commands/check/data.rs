@@ -93,7 +93,7 @@ impl Desk<'_> {
         for timeframe in replay::wanted(asset) {
             let is_signalled = replay::is_signalled(asset, timeframe);
             match files.longest(timeframe) {
-                Ok(Some(Longest { series, from })) => {
+                Ok(Some(Longest { series, from, .. })) => {
                     self.made.add(timeframe, from, &asset.ticker);
                     if let Some(range) = range_of(&series).filter(|_| is_signalled) {
                         played.push((series, range));

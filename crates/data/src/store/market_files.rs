@@ -2,7 +2,7 @@
 
 use super::{CandleStore, StoreError};
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::candle::CandleSeries;
+use keel_core::candle::{Candle, CandleSeries};
 use keel_core::resample::{fills, resample};
 use keel_core::time::{TIMEFRAMES, Timeframe};
 use std::collections::BTreeMap;
@@ -24,6 +24,22 @@ pub struct Longest {
     pub series: CandleSeries,
     /// The length of the bars in the file they were made from.
     pub from: Timeframe,
+    /// Bars that another file of the same market says otherwise: the data is there twice.
+    pub disputed: usize,
+}
+
+/// Bars of the same time with another open, high, low or close.
+fn disputed(one: &CandleSeries, other: &CandleSeries) -> usize {
+    let prices =
+        |candle: &Candle| [candle.open, candle.high, candle.low, candle.close].map(f64::to_bits);
+    let mut others = other.iter().peekable();
+    one.iter()
+        .filter(|candle| {
+            while others.next_if(|other| other.open_time_ms < candle.open_time_ms).is_some() {}
+            let same_time = |other: &Candle| other.open_time_ms == candle.open_time_ms;
+            others.next_if(same_time).is_some_and(|other| prices(&other) != prices(candle))
+        })
+        .count()
 }
 
 impl<'a> MarketFiles<'a> {
@@ -52,6 +68,7 @@ impl<'a> MarketFiles<'a> {
     /// Any of these files that cannot be used.
     pub fn longest(&mut self, timeframe: Timeframe) -> Result<Option<Longest>, StoreError> {
         let mut best: Option<Longest> = None;
+        let mut others: Vec<CandleSeries> = Vec::new();
         for from in self.sources(timeframe) {
             let recorded = self.recorded(from)?.clone();
             let series = if from == timeframe {
@@ -66,8 +83,15 @@ impl<'a> MarketFiles<'a> {
             };
             let end = |series: &CandleSeries| series.open_time_ms().last().copied();
             if end(&series) > best.as_ref().and_then(|known| end(&known.series)) {
-                best = Some(Longest { series, from });
+                let replaced = best.replace(Longest { series, from, disputed: 0 });
+                others.extend(replaced.map(|replaced| replaced.series));
+            } else {
+                others.push(series);
             }
+        }
+        if let Some(best) = &mut best {
+            let disputes = others.iter().map(|other| disputed(&best.series, other));
+            best.disputed = disputes.max().unwrap_or(0);
         }
         Ok(best)
     }
@@ -85,7 +109,6 @@ impl<'a> MarketFiles<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keel_core::candle::Candle;
 
     fn hours(count: i64, step_hours: i64) -> Vec<Candle> {
         (0..count)
@@ -125,6 +148,11 @@ mod tests {
             (longest(Timeframe::H4).from, longest(Timeframe::H4).series.len()),
             (Timeframe::H1, 3)
         );
+        assert_eq!(longest(Timeframe::H4).disputed, 0);
+        let mut other = hours(2, 4);
+        other[1].high = 3.0;
+        write(Timeframe::H4, &other);
+        assert_eq!(longest(Timeframe::H4).disputed, 1, "both files have the second bar");
         assert!(
             MarketFiles::new(&store, &venue, &symbol).longest(Timeframe::M15).unwrap().is_none()
         );

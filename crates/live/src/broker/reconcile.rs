@@ -237,6 +237,9 @@ impl LiveBroker {
         if self.watch.names.len() > NAMES_MAX {
             self.watch.names.clear();
         }
+        if self.watch.said.len() > NAMES_MAX {
+            self.watch.said.clear();
+        }
         for (order, name) in view.names {
             self.watch.names.insert((venue.clone(), order), name);
         }

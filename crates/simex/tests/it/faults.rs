@@ -166,3 +166,27 @@ async fn requests_are_recorded_with_the_moment_of_their_first_byte() {
     assert!(!requests[0].parameters.contains("signature"));
     assert!(requests.iter().all(|one| (before..=after).contains(&one.first_byte_us)));
 }
+
+#[tokio::test]
+async fn a_request_can_be_cut_off_at_every_byte_and_takes_effect_only_when_whole() {
+    let simex = Simex::start(still()).await.unwrap();
+    let address = simex.url(Double::Binance).replace("http://", "");
+    let key = &simex.config().venues[&Place::Binance].keys[0];
+    let request = binance(&simex, "POST", "/api/v3/order", BUY).build().unwrap();
+    let query = request.url().query().unwrap();
+    let text = format!(
+        "POST /api/v3/order HTTP/1.1\r\nhost: x\r\nx-mbx-apikey: {}\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{query}",
+        key.key,
+        query.len()
+    );
+    let length = text.len() as u64;
+    for bytes in [0, 1, 20, length / 2, length - 1, length] {
+        simex.reset_request_at(Double::Binance, bytes);
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut reply = [0; 64];
+        let answered = stream.read(&mut reply).await.is_ok_and(|count| count > 0);
+        assert_eq!(answered, bytes == length, "at byte {bytes} of {length}");
+    }
+    assert_eq!(simex.orders(Place::Binance).len(), 1);
+}
