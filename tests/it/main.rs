@@ -11,6 +11,8 @@ mod cli_environment;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
+mod fault_catalogue;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod plan_cases;

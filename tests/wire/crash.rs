@@ -28,6 +28,9 @@ fn order_path(bench: &Bench) -> (usize, usize) {
 /// How many points can be set with `KEEL_KILL_POINTS`; the figure in docs/performance.md is from 300.
 #[test]
 fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
+    if !crate::support::has_strace() {
+        return;
+    }
     let points: usize =
         std::env::var("KEEL_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     let (first, last) = order_path(&Bench::new(rising()));

@@ -86,6 +86,9 @@ fn f022_f073_a_refused_order_is_not_sent_again_as_it_was() {
 
 #[test]
 fn f030_a_full_disk_sends_nothing_and_heals_when_there_is_space() {
+    if !crate::support::has_strace() {
+        return;
+    }
     let bench = Bench::new(rising());
     bench.traded(1);
     let before = orders_sent(&bench);
@@ -99,6 +102,9 @@ fn f030_a_full_disk_sends_nothing_and_heals_when_there_is_space() {
 
 #[test]
 fn f035_a_write_ahead_log_cut_anywhere_opens_to_finished_writes_or_is_refused() {
+    if !crate::support::has_strace() {
+        return;
+    }
     let bench = Bench::new(rising());
     // Killed, so that the write-ahead log is still there.
     let output = traced(&bench, &["-e", "inject=sendto,write,writev:signal=KILL:when=60"], 1);
@@ -187,6 +193,63 @@ fn f046_a_skewed_venue_clock_is_measured_and_a_jump_is_a_refusal() {
     );
     assert!(outcomes.iter().any(|row| row[0] == "filled"), "{outcomes:?}");
     bench.settles();
+}
+
+/// There are no WebSockets; what they could do, a silent or talking-nonsense REST interface can.
+#[test]
+fn f063_f064_a_venue_that_falls_silent_or_talks_nonsense_is_not_traded_and_then_read_again() {
+    let bench = Bench::new(rising());
+    bench.traded(1);
+    for action in [Action::Drop, Action::Body(Body::WrongShape)] {
+        bench.simex.fault(Fault::standing("GET *", When::Before, action).at("okx"));
+        let before = bench.simex.calls(Double::Okx, ORDERS[1].1);
+        assert!(bench.simex.move_price("SOL", 0.7) && bench.simex.move_price("ETH", 1.2));
+        let output = bench.trade(1);
+        // Its key cannot be read either; the other venue goes on.
+        assert!(output.status.success(), "{}", told(&output));
+        assert_eq!(bench.simex.calls(Double::Okx, ORDERS[1].1), before);
+        bench.simex.clear_faults();
+    }
+    let before = bench.simex.calls(Double::Okx, ORDERS[1].1);
+    assert!(bench.simex.deposit(Place::Okx, "USDT", 2_000.into()));
+    bench.traded(2);
+    assert!(bench.simex.calls(Double::Okx, ORDERS[1].1) > before, "{}", bench.log());
+    bench.settles();
+}
+
+#[test]
+fn f071_dust_makes_no_orders_and_no_log_storm() {
+    let bench = Bench::new(rising());
+    bench.traded(2);
+    let (orders, lines) = (orders_sent(&bench), bench.log().lines().count());
+    assert!(bench.simex.deposit(Place::Binance, "BNB", "0.0001".parse().unwrap()));
+    assert!(bench.simex.deposit(Place::Binance, "USDT", "0.5".parse().unwrap()));
+    bench.traded(20);
+    assert_eq!(orders_sent(&bench), orders);
+    let said = bench.log().lines().count() - lines;
+    assert!(said < 40, "{said} lines about dust");
+}
+
+#[test]
+fn f100_a_configuration_that_is_none_changes_nothing() {
+    let bench = Bench::new(rising());
+    let good = std::fs::read_to_string(bench.path("keel.json")).unwrap();
+    let wrong: [Vec<u8>; 7] = [
+        vec![b' '; 20 * 1024 * 1024],
+        "[".repeat(100_000).into_bytes(),
+        vec![0xff, 0xfe, 0x00, 0x7b],
+        b"{\"bot_settings\": \0}".to_vec(),
+        good.replace("\"dry_run\"", "\"dry_rum\"").into_bytes(),
+        good.replacen('{', "{\"limits\": {},", 1).into_bytes(),
+        Vec::new(),
+    ];
+    for text in wrong {
+        std::fs::write(bench.path("keel.json"), &text).unwrap();
+        let output = bench.trade(1);
+        assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    }
+    assert!(!bench.path("keel.sqlite").exists());
+    assert_eq!(orders_sent(&bench), 0);
 }
 
 #[test]

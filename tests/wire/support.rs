@@ -302,6 +302,15 @@ impl Bench {
     }
 }
 
+/// Whether strace is there. `.ci/run` installs it; tests that need it skip without it.
+pub fn has_strace() -> bool {
+    let found = Command::new("strace").arg("-V").output().is_ok_and(|out| out.status.success());
+    if !found {
+        eprintln!("skipped: strace is not installed");
+    }
+    found
+}
+
 /// Waits for the end of a process, but not for ever.
 pub fn finish(command: &mut Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
