@@ -161,7 +161,8 @@ impl Broker for RealAccount {
     }
 }
 
-/// The markets that a policy may trade: each asset against the stablecoin and against each other.
+/// The markets that are compared with the venues from the start; direct pairs join with their first
+/// order.
 fn markets(policy: &Policy) -> Vec<(VenueId, Symbol)> {
     policy
         .assets

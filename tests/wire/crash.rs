@@ -1,14 +1,19 @@
 //! F28: `kill -9` at points of the order path, counted by system call.
 
 use crate::support::{Bench, finish, rising};
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the order path consists of: the journal's writes and syncs, and the network.
 const CALLS: &str = "pwrite64,fdatasync,fsync,sendto,write,writev,recvfrom,connect,epoll_wait";
 
-/// Numbers of the calls between the first order that is written down and the last answer.
-fn order_path(bench: &Bench) -> (usize, usize) {
+/// A point of the order path: a system call, and how many of its kind came before and with it.
+/// strace counts each kind for itself.
+type Point = (String, usize);
+
+/// The calls from shortly before the first order is sent until the end.
+fn order_path(bench: &Bench) -> Vec<Point> {
     let trace = bench.path("trace");
     let plain = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
     let mut command = Command::new("strace");
@@ -22,7 +27,18 @@ fn order_path(bench: &Bench) -> (usize, usize) {
         line.contains("POST /api/v3/order") || line.contains("POST /api/v5/trade/order")
     };
     let first = lines.iter().position(is_order).expect("an order");
-    (first.saturating_sub(40), lines.len())
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut points = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let Some((name, _)) = line.split_once('(') else { continue };
+        let count = counts.entry(name).or_default();
+        *count += 1;
+        // What is written down before the first order is part of its path.
+        if number + 40 >= first {
+            points.push((name.to_owned(), *count));
+        }
+    }
+    points
 }
 
 /// How many points can be set with `KEEL_KILL_POINTS`; the figure in docs/performance.md is from 300.
@@ -33,8 +49,8 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
     }
     let points: usize =
         std::env::var("KEEL_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
-    let (first, last) = order_path(&Bench::new(rising()));
-    assert!(last > first + 20, "{first} {last}");
+    let path = order_path(&Bench::new(rising()));
+    assert!(path.len() > 60, "{path:?}");
     let next = AtomicUsize::new(0);
     let killed = AtomicUsize::new(0);
     let with_orders = AtomicUsize::new(0);
@@ -47,9 +63,9 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
                     if point >= points {
                         return;
                     }
-                    let call = first + (last - first) * point / points;
+                    let (name, count) = &path[path.len() * point / points];
                     let bench = Bench::new(rising());
-                    let inject = format!("inject={CALLS}:signal=KILL:when={}", call.max(1));
+                    let inject = format!("inject={name}:signal=KILL:when={count}");
                     let output = crate::faults::traced(&bench, &["-e", &inject], 1);
                     killed.fetch_add(usize::from(!output.status.success()), Ordering::SeqCst);
                     let orders = bench.simex.oracle();
