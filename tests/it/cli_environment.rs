@@ -25,7 +25,7 @@ fn the_page_names_every_command_option_and_exit_code() {
         assert!(page.contains(&format!("keel {command}")), "docs/cli.md lacks keel {command}");
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         for option in keel(Path::new("."), &args).out.split_whitespace() {
-            let option = option.trim_end_matches([',', ':', '.', '`', ')']);
+            let option = option.trim_end_matches([',', ':', '.', '`', ')', ']']);
             if option.starts_with("--") && option != "--help" {
                 assert!(page.contains(option), "docs/cli.md lacks {option} of keel {command}");
             }

@@ -176,7 +176,7 @@ const LOGGING: &[Field] = &[
 const EXCHANGES: &[Field] = &[
     field("credentials_key", Kind::Text, "which entry of exchanges_credentials to use; may be left out in dry runs").nullable()
         .example("\"main\""),
-    field("enable_rate_limit", Kind::Bool, "true keeps requests within the limits of the exchange").default("true"),
+    field("enable_rate_limit", Kind::Bool, "accepted from older files; requests always stay within the limits of the exchange").default("true"),
     field("default_type", Kind::Choice(|| vec!["spot"]), "kind of market").default("\"spot\""),
     field("sandbox", Kind::Bool, "true uses the test environment of the exchange").default("false"),
     field("options", Kind::Options, "settings of the exchange adapter, passed on as they are").default("{}"),
