@@ -56,7 +56,7 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
     let with_orders = AtomicUsize::new(0);
     // Most of the time passes in waiting for fences, so that many can run side by side.
     std::thread::scope(|scope| {
-        for _ in 0..points.min(50) {
+        for _ in 0..points.min(75) {
             scope.spawn(|| {
                 loop {
                     let point = next.fetch_add(1, Ordering::SeqCst);

@@ -203,6 +203,8 @@ impl Bench {
         let mut slow = self.config.clone();
         slow["bot_settings"]["cycle_sleep_duration_seconds"] = 1.into();
         self.write(&slow);
+        // What a kill left half done is put right by a writer, not by a reader.
+        self.traded(1);
         let start = Instant::now();
         while self.unresolved() > 0 {
             assert!(start.elapsed() < Duration::from_secs(200), "never settled: {}", self.log());
