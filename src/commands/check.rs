@@ -2,10 +2,10 @@
 
 mod data;
 
-use super::findings::{Finding, Report, Severity, print, print_json};
+use super::findings::{Finding, Report, Severity, conclude, print_json};
 use crate::cli::ConfigArg;
 use crate::commands::data::count;
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::journal::Reader;
 use keel_config::Config;
 use std::path::{Path, PathBuf};
@@ -49,14 +49,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             report.note("", "not checked: name a data directory with --data");
         }
     }
-    let is_fine = report.count(Severity::Problem) == 0;
-    if args.json {
-        print_json(&report, if is_fine { "fine" } else { "problems" });
-    } else {
-        print(&report);
-    }
-    // The report has said it all.
-    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+    conclude(&report, args.json)
 }
 
 /// Loads the configuration. When it is wrong and the answer is to be JSON, its problems are printed

@@ -409,7 +409,7 @@ fn twelve_recorded_assets_on_two_venues_replay() {
         assert!(decimals <= 5, "{amount}");
     }
     keel(place.path(), &["trade", "--replay", data, "--from", "2030-01-01", "-c", CONFIG])
-        .expect(2, &["nothing to replay", "candles reach from"]);
+        .expect(2, &["nothing is recorded", "candles reach from"]);
     keel(place.path(), &["trade", "--replay", "nowhere", "-c", CONFIG])
         .expect(3, &["no candles of any asset"]);
 }
