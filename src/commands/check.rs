@@ -8,6 +8,7 @@ use crate::commands::data::count;
 use crate::exit::Failure;
 use crate::journal::Reader;
 use keel_config::Config;
+use rustix::fs::Access;
 use std::path::{Path, PathBuf};
 
 /// Checks the configuration, the strategy files, the paths and the journal; with --data also the
@@ -163,17 +164,19 @@ pub(super) fn paths(config: &Config, report: &mut Report) {
 
 /// What keeps `directory` from being made or written, seen from the part of it that exists.
 fn obstacle(directory: &Path) -> Option<String> {
-    let existing =
-        directory.ancestors().find_map(|part| Some((part, std::fs::metadata(part).ok()?)));
+    let here = |part| if part == Path::new("") { Path::new(".") } else { part };
+    let existing = directory
+        .ancestors()
+        .map(here)
+        .find_map(|part| Some((part, std::fs::metadata(part).ok()?)));
     let (part, metadata) = existing?;
     let shown = part.display();
     if !metadata.is_dir() {
-        Some(format!("{shown} is no directory; set another path, or move that file away"))
-    } else if metadata.permissions().readonly() {
-        Some(format!("{shown} is read-only; allow writing, or set another path"))
-    } else {
-        None
+        return Some(format!("{shown} is no directory; set another path, or move that file away"));
     }
+    // The bits of its mode do not tell: it may be somebody else's, or its file system read-only.
+    let may_write = rustix::fs::access(part, Access::WRITE_OK | Access::EXEC_OK);
+    may_write.err().map(|error| format!("{shown}: {error}; allow writing, or set another path"))
 }
 
 pub(super) fn journal(config: &Config, report: &mut Report) {
