@@ -124,9 +124,9 @@ fn memory_and_descriptors_stay_where_they_are_over_many_cycles() {
         }
         samples.push(sample);
         step += 1;
-        let factor = if step % 3 == 0 { 0.96 } else { 1.021 };
+        let factor = if step.is_multiple_of(3) { 0.96 } else { 1.021 };
         assert!(bench.simex.move_price(ASSETS[step % ASSETS.len()].ticker, factor));
-        let place = if step % 2 == 0 { Place::Binance } else { Place::Okx };
+        let place = if step.is_multiple_of(2) { Place::Binance } else { Place::Okx };
         match step % 14 {
             6 => assert!(bench.simex.deposit(place, "USDT", Decimal::from(60))),
             13 => drop(bench.simex.withdraw(place, "USDT", Decimal::from(50))),
