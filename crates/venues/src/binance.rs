@@ -8,11 +8,9 @@ use crate::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign::{hex, hmac_sha256, query, with_query};
 use crate::venue::{Connection, Keys, Venue};
-use crate::wire::{
-    candle_row, candles_asked_for, hex, hmac_sha256, items, moment, name, plain, query, text,
-    unknown, with_query,
-};
+use crate::wire::{candle_row, candles_asked_for, items, moment, name, plain, text, unknown};
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;

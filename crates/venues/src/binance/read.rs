@@ -3,17 +3,16 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    Exact, amount, decimal, field, flag, items, list, maybe, maybe_price, moment, name,
+    Exact, amount, decimal, field, flag, items, levels, list, maybe, maybe_price, moment, name,
     not_negative, parse_as, price, qty, text, unknown,
 };
-use keel_core::amount::{Price, Qty};
+use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::market::MarketRules;
 use keel_core::order::{Fee, Fill, Side};
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::Timestamp;
-use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,19 +114,7 @@ pub(super) fn tickers(rows: &Value, asked: &BTreeMap<String, Symbol>) -> Answer<
 }
 
 pub(super) fn book(value: &Value) -> Answer<Book> {
-    let side =
-        |key: &str| -> Answer<Vec<(Price, Qty)>> { list(value, key)?.iter().map(level).collect() };
-    Ok(Book { bids: side("bids")?, asks: side("asks")? })
-}
-
-/// A price and an amount as the first two values of a list.
-fn level(row: &Value) -> Answer<(Price, Qty)> {
-    let at = |place: usize| row.get(place).and_then(crate::wire::exact);
-    let price = at(0).filter(|price| *price > Decimal::ZERO);
-    match (price, at(1).and_then(not_negative)) {
-        (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-        _ => Err(unknown("a level of the book without price and amount")),
-    }
+    Ok(Book { bids: levels(value, "bids")?, asks: levels(value, "asks")? })
 }
 
 /// Spot balances. `LDBTC` beside `BTC` is bitcoin in flexible earn: not spot, and not an asset of
