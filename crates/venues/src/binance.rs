@@ -285,7 +285,10 @@ impl ExchangeApi for Binance {
         let parameters = vec![("showPermissionSets", "false".to_owned())];
         let reply = self.public("/api/v3/exchangeInfo", weight(20), parameters).await?;
         refusal::check(&reply)?;
-        let markets = read::markets(&reply)?;
+        let (markets, granted) = read::markets(&reply)?;
+        for (bucket, units) in granted {
+            self.connection.transport.adopt(bucket, units);
+        }
         let names = markets.keys().map(|symbol| (market_id(symbol), symbol.clone())).collect();
         *self.symbols.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(markets)

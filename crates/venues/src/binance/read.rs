@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    Exact, amount, decimal, field, flag, items, levels, list, maybe, maybe_price, moment, name,
-    not_negative, parse_as, price, qty, text, unknown,
+    Exact, amount, decimal, field, flag, items, levels, list, maybe, maybe_price, maybe_text,
+    moment, name, not_negative, parse_as, price, qty, text, unknown,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -18,7 +18,10 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Info {
+    #[serde(default)]
+    rate_limits: Value,
     symbols: Vec<MarketRow>,
 }
 
@@ -44,8 +47,12 @@ struct Filter {
     min_notional: Option<Exact>,
 }
 
-/// The spot markets; those with names that are no tickers of ours are left out.
-pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
+/// Units that the venue grants, by the names of our buckets.
+type Granted = Vec<(&'static str, u32)>;
+
+/// The spot markets; those with names that are no tickers of ours are left out. With them come the
+/// limits that the venue publishes.
+pub(super) fn markets(reply: &Reply) -> Answer<(Markets, Granted)> {
     let info: Info = parse_as(reply)?;
     let markets: Markets = info
         .symbols
@@ -58,7 +65,22 @@ pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
     if markets.is_empty() {
         return Err(unknown("a table without a single market"));
     }
-    Ok(markets)
+    Ok((markets, granted(&info.rate_limits)))
+}
+
+/// Limits of other kinds or over other times are none of ours, and one that cannot be read does not
+/// spoil the markets.
+fn granted(limits: &Value) -> Granted {
+    let bucket = |limit: &Value| {
+        let over = (maybe_text(limit, "interval")?, limit.get("intervalNum")?.as_u64()?);
+        let name = match (maybe_text(limit, "rateLimitType")?, over) {
+            ("REQUEST_WEIGHT", ("MINUTE", 1)) => "weight",
+            ("ORDERS", ("SECOND", 10)) => "orders",
+            _ => return None,
+        };
+        Some((name, limit.get("limit")?.as_u64()?.try_into().ok()?))
+    };
+    limits.as_array().into_iter().flatten().filter_map(bucket).collect()
 }
 
 fn rules(symbol: Symbol, row: &MarketRow) -> MarketRules {

@@ -3,6 +3,7 @@
 mod breaker;
 mod clock;
 mod gate;
+mod limit;
 mod send;
 
 pub use clock::{ClockSample, SystemClock, measure_clock};
@@ -233,5 +234,9 @@ impl Transport for HttpTransport {
 
     fn pause(&self, wait: Duration) {
         self.gate.pause(wait);
+    }
+
+    fn adopt(&self, bucket: &str, units: u32) {
+        self.gate.adopt(bucket, units);
     }
 }
