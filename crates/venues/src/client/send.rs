@@ -1,33 +1,28 @@
 //! One request over a socket, exactly once, with everything bounded.
 
 use crate::http::{Kind, Method, Reply, Request, TransportError};
+use keel_net::{Lookup, host_of};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use std::error::Error as _;
-use std::net::IpAddr;
 use std::time::Duration;
-use url::{Host, Url};
 
 const BODY_MAX: usize = 8 * 1024 * 1024;
 const HEADERS_MAX: usize = 64 * 1024;
 
-/// Two clients: reads keep their connections; a write always gets a fresh one, because a kept
-/// connection may just be closing, and then nobody knows whether the order arrived.
+/// Two clients to one host: reads keep their connections; a write always gets a fresh one, because a
+/// kept connection may just be closing, and then nobody knows whether the order arrived.
 pub(super) struct Wire {
+    host: String,
     reads: Client,
     writes: Client,
 }
 
 impl Wire {
-    pub(super) fn new(timeout: Duration) -> Result<Self, String> {
+    /// To the host of this URL, and to no other.
+    pub(super) fn new(base_url: &str, timeout: Duration, lookup: &Lookup) -> Result<Self, String> {
         let client = |idle| {
-            Client::builder()
-                .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .no_proxy()
-                .retry(reqwest::retry::never())
-                .referer(false)
+            keel_net::client(lookup.clone())
                 .gzip(true)
                 .http1_only()
                 .pool_max_idle_per_host(idle)
@@ -38,11 +33,20 @@ impl Wire {
                 .build()
                 .map_err(|error| format!("no HTTP client: {}", without_url(error)))
         };
-        Ok(Self { reads: client(4)?, writes: client(0)? })
+        Ok(Self { host: host_of(base_url)?, reads: client(4)?, writes: client(0)? })
+    }
+
+    /// Host and port.
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     pub(super) async fn send(&self, kind: Kind, request: Request) -> Result<Reply, TransportError> {
-        host_of(&request.url).map_err(TransportError::NotSent)?;
+        let host = host_of(&request.url).map_err(TransportError::NotSent)?;
+        if host != self.host {
+            let why = format!("a request to {host} on a connection to {}", self.host);
+            return Err(TransportError::NotSent(why));
+        }
         let client = if kind == Kind::Write { &self.writes } else { &self.reads };
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
@@ -107,31 +111,6 @@ fn headers(pairs: &[(&'static str, String)]) -> Result<HeaderMap, TransportError
     Ok(map)
 }
 
-/// Host and port of a base URL, after the check that it may be talked to.
-pub(super) fn host_of(url: &str) -> Result<String, String> {
-    let url = Url::parse(url).map_err(|error| format!("a base URL cannot be read: {error}"))?;
-    let host = url.host().ok_or("a base URL has no host")?;
-    match url.scheme() {
-        "https" => {}
-        "http" if is_this_computer(&host) => {}
-        scheme => {
-            return Err(format!(
-                "{scheme}://{host}: keys and orders go over https only; plain http is for this \
-                 computer (127.0.0.1, ::1, localhost)"
-            ));
-        }
-    }
-    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or_default()))
-}
-
-fn is_this_computer(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => IpAddr::from(*address).is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
 /// The error and its causes; the URL, which holds signatures, is left out.
 fn without_url(error: reqwest::Error) -> String {
     let error = error.without_url();
@@ -142,27 +121,4 @@ fn without_url(error: reqwest::Error) -> String {
         cause = inner.source();
     }
     crate::wire::words(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_stays_on_this_computer() {
-        for fine in [
-            "https://api.binance.com",
-            "http://127.0.0.1:8080",
-            "http://localhost",
-            "http://[::1]:1",
-        ] {
-            assert!(host_of(fine).is_ok(), "{fine}");
-        }
-        for bad in
-            ["http://api.binance.com", "http://10.0.0.1", "ws://127.0.0.1", "ftp://x", "x", ""]
-        {
-            assert!(host_of(bad).is_err(), "{bad}");
-        }
-        assert_eq!(host_of("https://api.binance.com/api").unwrap(), "api.binance.com:443");
-    }
 }
