@@ -4,6 +4,7 @@
 
 use reqwest::ClientBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::error::Error as _;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -53,6 +54,19 @@ pub fn client(lookup: Lookup) -> ClientBuilder {
         .retry(reqwest::retry::never())
         .referer(false)
         .dns_resolver(Arc::new(lookup))
+}
+
+/// The error and its causes without the URL, which holds signatures, keys and tokens.
+#[must_use]
+pub fn without_url(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    text
 }
 
 type Addresses = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;

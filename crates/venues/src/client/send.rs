@@ -4,7 +4,6 @@ use crate::http::{Kind, Method, Reply, Request, TransportError};
 use keel_net::{Lookup, host_of};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response};
-use std::error::Error as _;
 use std::time::Duration;
 
 const BODY_MAX: usize = 8 * 1024 * 1024;
@@ -31,7 +30,7 @@ impl Wire {
                 .connect_timeout(timeout * 2 / 3)
                 .timeout(timeout)
                 .build()
-                .map_err(|error| format!("no HTTP client: {}", without_url(error)))
+                .map_err(|error| format!("no HTTP client: {}", why(error)))
         };
         Ok(Self { host: host_of(base_url)?, reads: client(4)?, writes: client(0)? })
     }
@@ -57,14 +56,13 @@ impl Wire {
         if let Some(body) = request.body {
             building = building.body(body);
         }
-        let ready =
-            building.build().map_err(|error| TransportError::NotSent(without_url(error)))?;
+        let ready = building.build().map_err(|error| TransportError::NotSent(why(error)))?;
         match client.execute(ready).await {
             Ok(response) => read(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
-                Err(TransportError::NotSent(without_url(error)))
+                Err(TransportError::NotSent(why(error)))
             }
-            Err(error) => Err(TransportError::NoReply(without_url(error))),
+            Err(error) => Err(TransportError::NoReply(why(error))),
         }
     }
 }
@@ -85,7 +83,7 @@ async fn read(mut response: Response) -> Result<Reply, TransportError> {
         })
         .collect();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(without_url(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(why(error)))? {
         if body.len() + chunk.len() > BODY_MAX {
             return Err(no_reply(format!("the body is longer than {BODY_MAX} bytes")));
         }
@@ -111,14 +109,7 @@ fn headers(pairs: &[(&'static str, String)]) -> Result<HeaderMap, TransportError
     Ok(map)
 }
 
-/// The error and its causes; the URL, which holds signatures, is left out.
-fn without_url(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    crate::wire::words(&text)
+/// Why a request failed, in words for messages.
+fn why(error: reqwest::Error) -> String {
+    crate::wire::words(&keel_net::without_url(error))
 }
