@@ -46,11 +46,11 @@ static FACTS: VenueFacts = VenueFacts {
     tells_key_rights: true,
     candles_per_request: 720,
     buckets: &[
-        // Counters that fall with time: 15 may be used at once, and 15 flow back in 45 seconds. These are
-        // the figures of the lowest tier of accounts.
-        Bucket { name: "private", units: 30, per: Duration::from_secs(45) },
-        Bucket { name: "trading", units: 120, per: Duration::from_secs(60) },
-        Bucket { name: "public", units: 30, per: Duration::from_secs(15) },
+        // Counters that fall with time; the figures of the lowest tier of accounts. One that holds 15 and
+        // falls by one in three seconds is never full when no 45 seconds hold more than 15.
+        Bucket { name: "private", units: 15, per: Duration::from_secs(45) },
+        Bucket { name: "trading", units: 60, per: Duration::from_secs(60) },
+        Bucket { name: "public", units: 15, per: Duration::from_secs(15) },
     ],
     used: |_| Vec::new(),
 };

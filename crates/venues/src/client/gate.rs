@@ -14,6 +14,7 @@ use tokio::time::Instant;
 /// Second tries per minute that are always granted, and their share of the requests beyond that.
 const RETRIES_ALWAYS: u32 = 10;
 const RETRIES_PERCENT: u32 = 10;
+const USED_UP: &str = "the venue's limit is used up";
 
 /// Gates by host. Everything in a process that talks to exchanges shares one.
 #[derive(Clone, Default)]
@@ -83,7 +84,9 @@ impl HostGate {
         patience: Duration,
     ) -> Result<(), TransportError> {
         let deadline = Instant::now() + patience;
-        self.breaker(kind).admit(Instant::now()).map_err(|closed| {
+        // An order is nothing to try out with whether a host is well again: reads do that.
+        let may_probe = kind != Kind::Write;
+        self.breaker(kind).admit(Instant::now(), may_probe).map_err(|closed| {
             let seconds = closed.as_secs().max(1);
             TransportError::NotSent(format!(
                 "the host failed too often and is left alone for {seconds} s"
@@ -91,9 +94,14 @@ impl HostGate {
         })?;
         let admitted = self.wait_for_turn(kind, charges, deadline).await;
         if admitted.is_err() {
-            self.breaker(kind).withdraw();
+            self.withdraw(kind);
         }
         admitted
+    }
+
+    /// What was admitted is not sent after all.
+    pub(super) fn withdraw(&self, kind: Kind) {
+        self.breaker(kind).withdraw();
     }
 
     async fn wait_for_turn(
@@ -106,9 +114,15 @@ impl HostGate {
             let limit = self.limits.get(charge.bucket).ok_or_else(|| {
                 TransportError::NotSent(format!("no limit is called `{}`", charge.bucket))
             })?;
-            let take = || lock(limit).take(Instant::now(), charge.units, kind == Kind::PublicRead);
+            let (is_public, units) = (kind == Kind::PublicRead, charge.units);
+            let take_share =
+                || is_public.then(|| lock(limit).take_share(Instant::now(), units)).flatten();
+            let take = || lock(limit).take(Instant::now(), units, is_public);
+            while let Some(wait) = take_share() {
+                sleep_within(wait, deadline, USED_UP).await?;
+            }
             while let Some(wait) = take() {
-                sleep_within(wait, deadline, "the venue's limit is used up").await?;
+                sleep_within(wait, deadline, USED_UP).await?;
             }
         }
         // Last, so that a pause that was asked for while this one waited is kept too.
@@ -130,7 +144,11 @@ impl HostGate {
 
     /// How an admitted request ended.
     pub(super) fn record(&self, kind: Kind, failed: bool) {
-        self.breaker(kind).record(failed, Instant::now());
+        let now = Instant::now();
+        self.breaker(kind).record(failed, now);
+        if kind == Kind::PrivateRead && !failed {
+            lock(&self.writes).heal(now);
+        }
         let mut budget = lock(&self.retries);
         budget.roll();
         budget.requests = budget.requests.saturating_add(1);

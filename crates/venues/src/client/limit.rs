@@ -1,6 +1,12 @@
 //! One limit of a venue: who may send now, and who has to wait how long. It reads no clock.
 
+use governor::clock::{Clock as _, FakeRelativeClock};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,11 +34,12 @@ pub(super) struct Limit {
     used: u32,
 }
 
-/// So many units at once; each comes back after a while.
+/// So many units at once; each comes back after a while. Its clock is told the time with each call.
 struct Flow {
-    burst: u32,
-    each: Duration,
-    full_at: Instant,
+    limiter: RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>,
+    clock: FakeRelativeClock,
+    told: Instant,
+    burst: NonZeroU32,
 }
 
 impl Limit {
@@ -42,7 +49,7 @@ impl Limit {
         let burst = part(plan, BURST_PERCENT);
         // A plan of a single unit has no parts: it flows back over two windows.
         let (refill, over) = if plan == 1 { (1, per * 2) } else { (plan - burst, per) };
-        let flow = |burst, refill| Flow { burst, each: over / refill, full_at: now };
+        let flow = |burst, refill| Flow::new(burst, over / refill, now);
         Self {
             documented: granted,
             granted,
@@ -55,24 +62,25 @@ impl Limit {
         }
     }
 
+    /// Takes the units from the share of public reads, as [`Self::take`] does from the whole.
+    pub(super) fn take_share(&mut self, now: Instant, units: u32) -> Option<Duration> {
+        self.public.take(now, units)
+    }
+
     /// Takes the units, or as many as there can ever be; otherwise says how long to wait.
     pub(super) fn take(&mut self, now: Instant, units: u32, is_public: bool) -> Option<Duration> {
         self.forget(now);
         let most = if is_public { shared(self.plan) } else { self.plan };
-        let mut wait = self.until_room(now, units, most).max(self.all.until(now, units));
-        if is_public {
-            wait = wait.max(self.public.until(now, units));
-        }
+        let wait = self.until_room(now, units, most);
         if !wait.is_zero() {
             return Some(wait);
         }
-        self.all.take(now, units);
-        if is_public {
-            self.public.take(now, units);
+        let wait = self.all.take(now, units);
+        if wait.is_none() {
+            self.log.push_back((now, units));
+            self.used = self.used.saturating_add(units);
         }
-        self.log.push_back((now, units));
-        self.used = self.used.saturating_add(units);
-        None
+        wait
     }
 
     /// Adopts the venue's own count of what was used in its running window.
@@ -106,8 +114,8 @@ impl Limit {
     }
 
     fn charge_before(&mut self, now: Instant, units: u32) {
-        self.all.take(now, units);
-        self.public.take(now, units);
+        self.all.charge(now, units);
+        self.public.charge(now, units);
     }
 
     fn forget(&mut self, now: Instant) {
@@ -135,14 +143,42 @@ impl Limit {
 }
 
 impl Flow {
-    fn until(&self, now: Instant, units: u32) -> Duration {
-        let missing = self.full_at.saturating_duration_since(now);
-        (missing + self.each * units.min(self.burst)).saturating_sub(self.each * self.burst)
+    fn new(burst: u32, each: Duration, now: Instant) -> Self {
+        let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(each.max(Duration::from_nanos(1)))
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(burst);
+        let clock = FakeRelativeClock::default();
+        let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+        Self { limiter, clock, told: now, burst }
     }
 
-    fn take(&mut self, now: Instant, units: u32) {
-        let after = self.full_at.max(now) + self.each * units.min(self.burst);
-        self.full_at = after.min(now + self.each * self.burst);
+    /// Takes the units, or as many as there can ever be; otherwise says how long to wait.
+    fn take(&mut self, now: Instant, units: u32) -> Option<Duration> {
+        self.clock.advance(now.saturating_duration_since(self.told));
+        self.told = self.told.max(now);
+        let units = NonZeroU32::new(units)?.min(self.burst);
+        match self.limiter.check_n(units) {
+            Ok(Err(not_yet)) => {
+                Some(not_yet.wait_time_from(self.clock.now()).max(Duration::from_nanos(1)))
+            }
+            // More than the burst is never asked for.
+            Ok(Ok(())) | Err(_) => None,
+        }
+    }
+
+    /// Takes these units, or as many of them as there are.
+    fn charge(&mut self, now: Instant, units: u32) {
+        let mut left = units.min(self.burst.get());
+        let mut part = left;
+        while part > 0 {
+            if self.take(now, part).is_none() {
+                left -= part;
+            } else {
+                part /= 2;
+            }
+            part = part.min(left);
+        }
     }
 }
 
@@ -259,6 +295,26 @@ mod tests {
         assert_eq!(limit.take(later + MINUTE, 20, true), None);
     }
 
+    #[test]
+    fn krakens_counter_which_falls_with_time_is_never_full() {
+        let kraken = crate::venue::VENUES.iter().find(|venue| venue.facts.id == "kraken").unwrap();
+        let bucket = kraken.facts.buckets.iter().find(|bucket| bucket.name == "private").unwrap();
+        let start = Instant::now();
+        let mut limit = Limit::new(bucket.units, bucket.per, start);
+        let (mut counter, mut now, mut calls) = (0.0_f64, start, 0);
+        while now < start + 20 * MINUTE {
+            let before = now;
+            while let Some(wait) = limit.take(now, 2, false) {
+                now += wait;
+            }
+            // The lowest tier: it falls by 0.33 a second, and a history adds 2.
+            counter = (counter - 0.33 * (now - before).as_secs_f64()).max(0.0) + 2.0;
+            assert!(counter <= 15.0, "{counter} after {calls} calls");
+            calls += 1;
+        }
+        assert!(calls > 100, "{calls}");
+    }
+
     proptest! {
         #[test]
         fn no_window_holds_more_than_the_plan_of_its_limit(
@@ -271,6 +327,9 @@ mod tests {
                 now += Duration::from_millis(pause_ms);
                 if change == 0 {
                     limit.adopt(now, units * 40);
+                }
+                if is_public && limit.take_share(now, units).is_some() {
+                    continue;
                 }
                 if limit.take(now, units, is_public).is_none() {
                     venue.0.push((now, units));

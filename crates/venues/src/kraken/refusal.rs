@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Documented refusals by how they begin, the first that fits. What is not here is unknown.
-const REFUSALS: [(&str, Refusal); 26] = [
+const REFUSALS: [(&str, Refusal); 25] = [
     ("EOrder:Rate limit exceeded", Refusal::RateLimited { wait: None }),
     ("EAPI:Rate limit exceeded", Refusal::RateLimited { wait: None }),
     ("EAuth:Rate limit exceeded", Refusal::RateLimited { wait: None }),
@@ -33,7 +33,6 @@ const REFUSALS: [(&str, Refusal); 26] = [
     ("EGeneral:Invalid arguments", Refusal::Parameters),
     ("EOrder:Unknown", Refusal::Other),
     ("EOrder:", Refusal::Other),
-    ("ETrade:", Refusal::Other),
 ];
 /// How long the venue shuts a key out that knocked too often; its documentation says "a few minutes".
 const LOCKOUT: Duration = Duration::from_secs(15 * 60);
