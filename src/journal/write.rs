@@ -201,7 +201,7 @@ impl Journal {
             journal
                 .connection
                 .prepare_cached("INSERT OR REPLACE INTO state VALUES (1,?1,?2,?3,?4)")?
-                .execute(params![state.cycle, json, broker, digest])?;
+                .execute(params![journal.last_cycle, json, broker, digest])?;
             journal.end()
         };
         write(self).map_err(failed)?;

@@ -1,0 +1,81 @@
+//! What a journal gives back after its writer was killed.
+
+use keel::journal::{Durability, Journal, Mode, NewJournal, Resumed};
+use keel_core::amount::{Money, Price, Qty};
+use keel_core::order::{ClientOrderId, Intent, OrderKind, PlannedOrder, Side};
+use keel_core::ports::Store as _;
+use keel_core::record::{CycleRecord, Trigger};
+use keel_core::state::State;
+use keel_core::time::Timestamp;
+use std::path::Path;
+
+const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
+
+fn open(path: &Path) -> (Journal, Option<Resumed>) {
+    let new = NewJournal { mode: Mode::Live, deployment: "test".to_owned() };
+    Journal::open(path, &new, Durability::EachWrite).unwrap()
+}
+
+fn intent(cycle: u64) -> Intent {
+    Intent {
+        id: ClientOrderId::derive("test", cycle, 0, 0),
+        cycle,
+        leg: 0,
+        order: PlannedOrder {
+            kind: OrderKind::Stable,
+            venue: "binance".parse().unwrap(),
+            symbol: "BTC/USDT".parse().unwrap(),
+            side: Side::Buy,
+            amount: Qty::new(1.into()),
+            value: Money::new(100.into()),
+        },
+        reference_price: Price::new(100.into()),
+        created_at: START,
+    }
+}
+
+fn ended(journal: &mut Journal, state: &mut State, cycle: u64) {
+    state.cycle = cycle;
+    let record = CycleRecord {
+        cycle,
+        at: START,
+        trigger: Trigger::None,
+        total_before: Money::ZERO,
+        total_after: Money::ZERO,
+        stablecoin_after: Money::ZERO,
+        decisions: Vec::new(),
+        executions: Vec::new(),
+        notes: Vec::new(),
+    };
+    journal.commit(&record, state, &|| Some("fine".to_owned())).unwrap();
+}
+
+#[test]
+fn a_stop_before_the_first_cycle_after_a_kill_leaves_a_journal_that_opens() {
+    for finished in [0, 3] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("keel.sqlite");
+        let mut state = State::default();
+        let (mut journal, _) = open(&path);
+        for cycle in 1..=finished {
+            ended(&mut journal, &mut state, cycle);
+        }
+        // Killed in the middle of a cycle.
+        let order = intent(finished + 1);
+        journal.write_intents(std::slice::from_ref(&order)).unwrap();
+        drop(journal);
+
+        let (mut journal, resumed) = open(&path);
+        journal.flush(&resumed.unwrap().state, Some("fine".to_owned())).unwrap();
+        drop(journal);
+
+        let (mut journal, resumed) = open(&path);
+        let mut state = resumed.unwrap().state;
+        assert_eq!(state.unresolved, [order]);
+        assert_eq!(state.cycle, finished + 1);
+        ended(&mut journal, &mut state, finished + 2);
+        drop(journal);
+        let (_, resumed) = open(&path);
+        assert_eq!(resumed.unwrap().state.cycle, finished + 2);
+    }
+}
