@@ -309,7 +309,7 @@ impl Reader {
     pub fn state(&self) -> Result<Option<State>, JournalError> {
         let json: Option<String> = self
             .connection
-            .query_row("SELECT state FROM state", [], |row| row.get(0))
+            .query_row("SELECT state FROM state WHERE cycle > 0", [], |row| row.get(0))
             .optional()
             .map_err(|error| self.failed(error))?;
         json.map(|json| {

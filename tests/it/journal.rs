@@ -1,8 +1,8 @@
 //! What a journal gives back after its writer was killed.
 
-use keel::journal::{Durability, Journal, Mode, NewJournal, Resumed};
+use keel::journal::{Durability, Journal, Mode, NewJournal, Reader, Resumed};
 use keel_core::amount::{Money, Price, Qty};
-use keel_core::order::{ClientOrderId, Intent, OrderKind, PlannedOrder, Side};
+use keel_core::order::{ClientOrderId, Fee, Fill, Intent, OrderKind, Outcome, PlannedOrder, Side};
 use keel_core::ports::Store as _;
 use keel_core::record::{CycleRecord, Trigger};
 use keel_core::state::State;
@@ -34,6 +34,19 @@ fn intent(cycle: u64) -> Intent {
     }
 }
 
+fn filled() -> Outcome {
+    Outcome::Filled {
+        fills: vec![Fill {
+            trade_id: "t1".to_owned(),
+            price: Price::new(100.into()),
+            amount: Qty::new(2.into()),
+            cost: 200.into(),
+            fee: Fee { asset: "BTC".parse().unwrap(), amount: Qty::ZERO },
+            at: START,
+        }],
+    }
+}
+
 fn ended(journal: &mut Journal, state: &mut State, cycle: u64) {
     state.cycle = cycle;
     let record = CycleRecord {
@@ -48,6 +61,33 @@ fn ended(journal: &mut Journal, state: &mut State, cycle: u64) {
         notes: Vec::new(),
     };
     journal.commit(&record, state, &|| Some("fine".to_owned())).unwrap();
+}
+
+#[test]
+fn what_a_broker_learnt_in_the_middle_of_a_cycle_is_there_after_a_kill_with_the_outcome() {
+    for finished in [0, 3] {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("keel.sqlite");
+        let mut state = State::default();
+        let (mut journal, _) = open(&path);
+        for cycle in 1..=finished {
+            ended(&mut journal, &mut state, cycle);
+        }
+        let order = intent(finished + 1);
+        journal.write_intents(std::slice::from_ref(&order)).unwrap();
+        journal.write_outcome(&order.id, &filled(), START).unwrap();
+        journal.write_checkpoint(&|| Some("halted".to_owned())).unwrap();
+        let shown = Reader::open(&path).unwrap().state().unwrap().map(|state| state.cycle);
+        assert_eq!(shown, Some(finished).filter(|cycle| *cycle > 0));
+        drop(journal);
+
+        let (_, resumed) = open(&path);
+        let resumed = resumed.unwrap();
+        assert_eq!(resumed.broker.as_deref(), Some("halted"), "after {finished} cycles");
+        assert_eq!(resumed.settled, [(order, filled())]);
+        assert!(resumed.state.unresolved.is_empty());
+        assert_eq!(resumed.state.cycle, finished + 1, "its number is taken");
+    }
 }
 
 #[test]
