@@ -287,6 +287,7 @@ impl Reader {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 JournalError::Damaged { path: self.path.clone(), seen: source.to_string() }
             }
+            Some(rusqlite::ErrorCode::ReadOnly) => JournalError::HalfWritten(self.path.clone()),
             _ => JournalError::Sqlite { path: self.path.clone(), source },
         }
     }

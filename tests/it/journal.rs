@@ -7,7 +7,7 @@ use keel_core::ports::Store as _;
 use keel_core::record::{CycleRecord, Trigger};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
@@ -118,4 +118,52 @@ fn a_stop_before_the_first_cycle_after_a_kill_leaves_a_journal_that_opens() {
         let (_, resumed) = open(&path);
         assert_eq!(resumed.unwrap().state.cycle, finished + 2);
     }
+}
+
+/// The files of a journal, as a kill leaves them at this moment.
+fn killed(path: &Path, beside: &str) -> PathBuf {
+    let copy = path.with_file_name("killed.sqlite");
+    for ending in ["", beside] {
+        let name = |path: &Path| PathBuf::from(format!("{}{ending}", path.display()));
+        std::fs::copy(name(path), name(&copy)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn a_reader_of_a_journal_that_was_left_half_written_is_told_what_to_do() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("keel.sqlite");
+    let (mut journal, _) = open(&path);
+    ended(&mut journal, &mut State::default(), 1);
+    drop(journal);
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    // More than fits into its memory, so that a part is in the file already.
+    let filler = "PRAGMA cache_size = 2; BEGIN; CREATE TABLE filler (text);
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+        INSERT INTO filler SELECT hex(randomblob(200)) FROM n";
+    writer.execute_batch(filler).unwrap();
+    let copy = killed(&path, "-journal");
+    drop(writer);
+
+    let error = Reader::open(&copy).and_then(|reader| reader.state()).unwrap_err().to_string();
+    for part in ["killed.sqlite", "half written", "expected", "`keel trade`"] {
+        assert!(error.contains(part), "{error}");
+    }
+    drop(open(&copy));
+    let reader = Reader::open(&copy).unwrap();
+    assert_eq!(reader.verify().unwrap(), 1);
+    assert_eq!(reader.state().unwrap().unwrap().cycle, 1);
+}
+
+#[test]
+fn a_reader_sees_what_was_finished_before_a_kill() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("keel.sqlite");
+    let (mut journal, _) = open(&path);
+    ended(&mut journal, &mut State::default(), 1);
+    let copy = killed(&path, "-wal");
+    let reader = Reader::open(&copy).unwrap();
+    assert_eq!(reader.verify().unwrap(), 1);
+    assert_eq!(reader.state().unwrap().unwrap().cycle, 1);
 }

@@ -159,3 +159,32 @@ fn killed_when(bench: &Bench, is_so: impl FnMut() -> bool) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn f028_killed_while_the_journal_is_made_a_reader_is_told_and_the_next_start_goes_on() {
+    if !crate::support::has_strace() {
+        return;
+    }
+    let calls = [("rename", 1..3), ("pwrite64", 1..9), ("fdatasync", 1..5), ("unlink", 1..4)];
+    let points: Vec<(&str, usize)> = calls
+        .into_iter()
+        .flat_map(|(name, counts)| counts.map(move |count| (name, count)))
+        .collect();
+    std::thread::scope(|scope| {
+        for (name, count) in points {
+            scope.spawn(move || {
+                let bench = Bench::new(rising());
+                let inject = format!("inject={name}:signal=KILL:when={count}");
+                crate::faults::traced(&bench, &["-e", &inject], 1);
+                let output = finish(&mut bench.command(&["status"]));
+                let text = told(&output);
+                let is_plain =
+                    ["no journal yet", "half written", "no cycle has finished", "Cycle 1"]
+                        .iter()
+                        .any(|words| text.contains(words));
+                assert!(is_plain, "{name} {count}: {text}");
+                bench.settles();
+            });
+        }
+    });
+}
