@@ -1,6 +1,8 @@
 //! A venue in memory: its own ledger and orders, faults at chosen points, virtual time.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod desk;
+
 use async_trait::async_trait;
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};

@@ -1,0 +1,92 @@
+//! What the comparison with the venue finds: late executions, orders of others, markets that are
+//! gone.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use double::desk::{Desk, cause, connect, executed};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, intent, qty, symbol, ticker, venue};
+use keel_core::order::{ClientOrderId, Outcome, Side};
+use keel_core::ports::{Broker, Clock};
+use pollster::block_on;
+use std::collections::BTreeSet;
+
+#[test]
+fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_execution_booked() {
+    for names_trades in [true, false] {
+        let mut desk = Desk::new();
+        desk.venue.inner().names_trades = names_trades;
+        desk.venue.fate(Fate::DeliveredTwice);
+        let (_, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }));
+        let found = desk.reconcile();
+        assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+        assert_eq!(desk.venue.inner().writes, 1);
+        assert_eq!(desk.balances().unwrap()[&ticker("USDT")].free, qty("800"));
+    }
+}
+
+#[test]
+fn f021_orders_of_others_are_told_once_and_left_alone() {
+    let mut desk = Desk::new();
+    desk.time.advance_ms(1000);
+    desk.venue.foreign("by-hand", &symbol("BTC/USDT"), Side::Sell, "0.5");
+    desk.venue.foreign_open("by-hand-2", &symbol("ETH/USDT"), Side::Sell, "1");
+    let found = desk.reconcile();
+    assert_eq!(found.notes.len(), 2, "{found:?}");
+    assert!(found.halted.is_empty());
+    let again = desk.reconcile();
+    assert!(again.notes.is_empty(), "{again:?}");
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+}
+
+#[test]
+fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
+    for open in [true, false] {
+        let mut desk = Desk::new();
+        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+        if open {
+            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        } else {
+            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        }
+        desk.restart(None);
+        let found = desk.reconcile();
+        let reason = &found.halted[&venue("double")];
+        assert!(reason.contains("second instance or lost journal"), "{reason}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_account_was_reconciled() {
+    let time = VirtualTime::new();
+    let double = Double::new(&time);
+    let mut broker = connect(&time, &double, None);
+    double.inner().down = true;
+    let found = block_on(broker.reconcile(&BTreeSet::new(), time.now()));
+    assert!(found.unread.contains_key(&venue("double")));
+    let intent = intent(0, "BTC/USDT", Side::Buy, "1", time.now());
+    let outcome = block_on(broker.place(&intent));
+    assert!(cause(&outcome).contains("not reconciled"), "{outcome:?}");
+    assert_eq!(double.inner().writes, 0);
+}
+
+#[test]
+fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Expires { tenths: 5 });
+    let (intent, outcome) = desk.buy(0);
+    assert!(desk.reconcile().halted.is_empty());
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.reconcile().halted.is_empty());
+    desk.venue.execute_late(&intent.id, "0.2");
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+    assert_eq!(executed(&outcome), qty("0.5"));
+}
