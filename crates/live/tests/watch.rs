@@ -90,3 +90,19 @@ fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
     assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
     assert_eq!(executed(&outcome), qty("0.5"));
 }
+
+#[test]
+fn f009_a_second_delivery_before_a_restart_is_found_when_the_order_is_known_again() {
+    let mut desk = Desk::new();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.fate(Fate::DeliveredTwice);
+    let (intent, _) = desk.buy(0);
+    // Killed before the answer was written down, and started again a while later.
+    desk.time.advance_ms(600_000);
+    desk.restart(Some(&checkpoint));
+    assert!(desk.reconcile().halted.is_empty(), "nobody has looked at the order yet");
+    let outcome = desk.look_up(&intent);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}

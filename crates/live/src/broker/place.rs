@@ -161,6 +161,11 @@ impl LiveBroker {
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
+        if matches!(when, Booked::Found) {
+            // Executions that were seen while nobody knew of what are looked at again.
+            let offset_ms = self.offset_ms(venue);
+            self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
+        }
         self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
         let executed = matching::executed(outcome.fills());
         if matching::is_overfill(intent, by_cost, executed) {

@@ -52,6 +52,13 @@ impl Watch {
 }
 
 /// What a pass found.
+
+    /// The executions of a market are read again from that moment on.
+    pub(super) fn rewind(&mut self, venue: &VenueId, symbol: &Symbol, to: Timestamp) {
+        if let Some(mark) = self.marks.get_mut(venue).and_then(|marks| marks.get_mut(symbol)) {
+            *mark = to.min(*mark);
+        }
+    }
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciliation {
     /// What the operator should know.
