@@ -106,3 +106,16 @@ fn f009_a_second_delivery_before_a_restart_is_found_when_the_order_is_known_agai
     let found = desk.reconcile();
     assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
 }
+
+#[test]
+fn a_late_fill_while_the_process_was_down_for_days_halts() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Expires { tenths: 5 });
+    let (intent, _) = desk.buy(0);
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.execute_late(&intent.id, "0.2");
+    desk.time.advance_ms(3 * 24 * 3_600_000);
+    desk.restart(Some(&checkpoint));
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}

@@ -36,18 +36,12 @@ struct Checkpoint {
 
 impl LiveBroker {
     pub(super) fn write_checkpoint(&self) -> Option<String> {
-        let now = self.time.now();
         serde_json::to_string(&Checkpoint {
             version: VERSION,
             halted: self.halted.clone(),
             accounts: self.books().accounts.clone(),
             pending: self.pending.clone(),
-            settled: self
-                .settled
-                .iter()
-                .filter(|(_, settled)| now.since_ms(settled.at) < KEEP_MS)
-                .map(|(id, settled)| (id.clone(), settled.clone()))
-                .collect(),
+            settled: self.settled.clone(),
             marks: self.watch.marks.clone(),
         })
         .ok()
@@ -73,9 +67,10 @@ impl LiveBroker {
         Ok(())
     }
 
-    /// Drops what is too old to matter, so that memory stays flat.
-    pub(super) fn forget_old(&mut self) {
+    /// Drops what is too old to matter at a venue that was just compared with it.
+    pub(super) fn forget_old(&mut self, venue: &VenueId) {
         let now = self.time.now();
-        self.settled.retain(|_, settled| now.since_ms(settled.at) < KEEP_MS);
+        self.settled
+            .retain(|_, settled| settled.venue != *venue || now.since_ms(settled.at) < KEEP_MS);
     }
 }

@@ -93,7 +93,6 @@ impl LiveBroker {
         known_ids: &BTreeSet<String>,
         now: Timestamp,
     ) -> Reconciliation {
-        self.forget_old();
         let mut result = Reconciliation::default();
         let venues = self.measure_clocks(&mut result).await;
         let wanted: Vec<Vec<(Symbol, Timestamp)>> =
@@ -119,6 +118,7 @@ impl LiveBroker {
             }
         }
         result.notes = self.take_notes();
+                    self.forget_old(&venue);
         result.halted = self.halted.clone();
         result
     }
