@@ -119,3 +119,16 @@ fn a_late_fill_while_the_process_was_down_for_days_halts() {
     let found = desk.reconcile();
     assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
 }
+
+#[test]
+fn an_execution_whose_order_the_venue_does_not_show_yet_is_not_called_foreign() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    let (intent, _) = desk.buy(0);
+    desk.venue.execute_late(&intent.id, "0.2");
+    desk.venue.inner().orders_purged = true;
+    assert!(desk.reconcile().halted.is_empty());
+    desk.venue.inner().orders_purged = false;
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}

@@ -437,7 +437,9 @@ fn fence_ms(api: &Arc<dyn ExchangeApi>) -> i64 {
 }
 
 /// A look-up that says "no such order" in either way.
-fn present(answer: Result<Option<OrderState>, ApiError>) -> Result<Option<OrderState>, ApiError> {
+pub(super) fn present(
+    answer: Result<Option<OrderState>, ApiError>,
+) -> Result<Option<OrderState>, ApiError> {
     match answer {
         Err(ApiError::Refused { refusal: Refusal::NotFound, .. }) => Ok(None),
         other => other,

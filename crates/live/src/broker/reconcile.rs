@@ -2,6 +2,7 @@
 //! instance of ourselves.
 
 use super::LiveBroker;
+use super::look_up::present;
 use super::place::Booked;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
@@ -21,6 +22,8 @@ const ACTIVE_MS: i64 = 3_600_000;
 const IN_TURN: usize = 5;
 /// Orders that are asked for one by one, because no list names them, in one pass.
 const ASKED_MAX: usize = 20;
+/// So long after an execution a venue may not show its order yet.
+const NAME_LAG_MS: i64 = 600_000;
 /// Remembered names of orders, at most.
 const NAMES_MAX: usize = 10_000;
 
@@ -226,9 +229,13 @@ impl LiveBroker {
         for trade in trades {
             if nameless(names, trade) && *asked < ASKED_MAX {
                 *asked += 1;
-                let found = api.order(symbol, Reference::Venue(&trade.venue_order_id)).await?;
-                let name = found.map(|order| order.client_id).unwrap_or_default();
-                names.insert(trade.venue_order_id.clone(), name);
+                let reference = Reference::Venue(&trade.venue_order_id);
+                let found = present(api.order(symbol, reference).await)?;
+                let now = self.time.now().plus_ms(self.offset_ms(venue));
+                if found.is_some() || now.since_ms(trade.fill.at) > NAME_LAG_MS {
+                    let name = found.map(|order| order.client_id).unwrap_or_default();
+                    names.insert(trade.venue_order_id.clone(), name);
+                }
             }
         }
         Ok(())
