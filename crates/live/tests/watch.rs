@@ -8,6 +8,7 @@ use double::desk::{Desk, cause, connect, executed};
 use double::{DEPLOYMENT, Double, Fate, VirtualTime, intent, qty, symbol, ticker, venue};
 use keel_core::order::{ClientOrderId, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
+use keel_live::broker::Reconciliation;
 use pollster::block_on;
 use std::collections::BTreeSet;
 
@@ -131,4 +132,18 @@ fn an_execution_whose_order_the_venue_does_not_show_yet_is_not_called_foreign() 
     desk.venue.inner().orders_purged = false;
     let found = desk.reconcile();
     assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}
+
+#[test]
+fn f061_a_delisted_market_does_not_keep_its_venue_from_starting() {
+    let mut desk = Desk::new();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.inner().delisted.insert(symbol("ETH/USDT"));
+    desk.restart(Some(&checkpoint));
+    let found = desk.reconcile();
+    assert!(found.unread.is_empty() && found.halted.is_empty(), "{found:?}");
+    assert!(found.notes.len() == 1 && found.notes[0].contains("ETH/USDT"), "{found:?}");
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    assert_eq!(desk.reconcile(), Reconciliation::default(), "told once");
 }

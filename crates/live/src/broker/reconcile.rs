@@ -6,7 +6,7 @@ use super::look_up::present;
 use super::place::Booked;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
-use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference};
+use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -52,9 +52,6 @@ impl Watch {
     pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
         self.offsets_ms.get(venue).copied().unwrap_or(0)
     }
-}
-
-/// What a pass found.
 
     /// The executions of a market are read again from that moment on.
     pub(super) fn rewind(&mut self, venue: &VenueId, symbol: &Symbol, to: Timestamp) {
@@ -62,6 +59,9 @@ impl Watch {
             *mark = to.min(*mark);
         }
     }
+}
+
+/// What a pass found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciliation {
     /// What the operator should know.
@@ -78,6 +78,8 @@ struct View {
     trades: BTreeMap<Symbol, Vec<OwnTrade>>,
     /// Client ids by the venue's order id.
     names: BTreeMap<String, String>,
+    /// Markets that the venue does not have any more.
+    gone: Vec<Symbol>,
 }
 
 /// Whose order it is.
@@ -116,12 +118,12 @@ impl LiveBroker {
                     let now = now.plus_ms(self.offset_ms(&venue));
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
+                    self.forget_old(&venue);
                     self.watch.reconciled.insert(venue);
                 }
             }
         }
         result.notes = self.take_notes();
-                    self.forget_old(&venue);
         result.halted = self.halted.clone();
         result
     }
@@ -194,13 +196,27 @@ impl LiveBroker {
             .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
             .collect();
         let mut trades = BTreeMap::new();
+        let mut gone = Vec::new();
         let mut asked = 0;
         for (symbol, since) in wanted {
-            let found = api.own_trades(symbol, *since).await?;
-            self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked).await?;
-            trades.insert(symbol.clone(), found);
+            let read = async {
+                let found = api.own_trades(symbol, *since).await?;
+                self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked)
+                    .await?;
+                Ok(found)
+            };
+            match read.await {
+                Ok(found) => {
+                    trades.insert(symbol.clone(), found);
+                }
+                // Nothing is executed there any more, and the others must go on.
+                Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {
+                    gone.push(symbol.clone());
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(View { open, trades, names })
+        Ok(View { open, trades, names, gone })
     }
 
     /// Finds the client ids of executions that do not carry them.
@@ -256,6 +272,11 @@ impl LiveBroker {
         }
         for (order, name) in view.names {
             self.watch.names.insert((venue.clone(), order), name);
+        }
+        for symbol in view.gone {
+            if self.watch.said.insert((venue.clone(), symbol.to_string())) {
+                self.notes.push(format!("{venue}: there is no market {symbol} any more"));
+            }
         }
         for order in view.open {
             self.compare_open(venue, &order, known_ids);
@@ -396,10 +417,13 @@ async fn open_orders(
     wanted: &[(Symbol, Timestamp)],
 ) -> Result<Vec<OrderState>, ApiError> {
     match api.open_orders(None).await {
-        Err(ApiError::Refused { refusal: keel_venues::api::Refusal::Parameters, .. }) => {
+        Err(ApiError::Refused { refusal: Refusal::Parameters, .. }) => {
             let mut open = Vec::new();
             for (symbol, _) in wanted {
-                open.extend(api.open_orders(Some(symbol)).await?);
+                match api.open_orders(Some(symbol)).await {
+                    Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {}
+                    answer => open.extend(answer?),
+                }
             }
             Ok(open)
         }
