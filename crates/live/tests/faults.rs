@@ -469,3 +469,18 @@ fn look_ups_keep_their_distance() {
     let reads = desk.venue.inner().reads - before;
     assert!(reads <= 14, "{reads} requests in ten minutes");
 }
+
+#[test]
+fn f045_a_step_of_the_clock_does_not_make_many_look_ups_of_one_moment() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.restart(None);
+    desk.look_up(&intent);
+    desk.time.advance_ms(60_000);
+    for _ in 0..8 {
+        desk.time.step_ms(3_600_000);
+        let outcome = desk.look_up(&intent);
+        assert!(is_unknown(&outcome), "{outcome:?}");
+    }
+}

@@ -113,10 +113,7 @@ impl LiveBroker {
         if let Some(state) = present(api.order(symbol, Reference::Client(&intent.id)).await)? {
             return Ok(Sighting::Order(Box::new(state)));
         }
-        let now = self.time.now();
-        if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.count_absence(now);
-        }
+        self.count_absence(intent);
         let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
         let since = intent.created_at.plus_ms(offset_ms - LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
@@ -143,6 +140,13 @@ impl LiveBroker {
         &self,
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
+    fn count_absence(&mut self, intent: &Intent) {
+        let now_ms = self.time.monotonic_ms();
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            pending.count_absence(now_ms);
+        }
+    }
+
         wire_id: &str,
         listed: &[OrderState],
         trades: Vec<OwnTrade>,
