@@ -1,12 +1,12 @@
 //! What the comparison with the venue finds: late executions, orders of others, markets that are
-//! gone.
+//! gone; and what only the operator can decide.
 #![allow(clippy::unwrap_used)]
 
 mod double;
 
 use double::desk::{Desk, cause, connect, executed};
 use double::{DEPLOYMENT, Double, Fate, VirtualTime, intent, qty, symbol, ticker, venue};
-use keel_core::order::{ClientOrderId, Outcome, Side};
+use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
 use keel_live::broker::Reconciliation;
 use pollster::block_on;
@@ -146,4 +146,47 @@ fn f061_a_delisted_market_does_not_keep_its_venue_from_starting() {
     let (_, outcome) = desk.buy(0);
     assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
     assert_eq!(desk.reconcile(), Reconciliation::default(), "told once");
+}
+
+/// What nobody can decide by evidence goes to the operator, whose word then counts.
+fn assert_the_operator_decides(desk: &mut Desk, intent: &Intent) {
+    let outcome = desk.resolve(intent, 15);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.broker.release(&intent.id));
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    let outcome = desk.resolve(intent, 8);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
+fn f061_an_order_whose_market_is_delisted_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.place(intent(0, "ETH/USDT", Side::Buy, "1", desk.time.now()));
+    desk.venue.inner().delisted.insert(symbol("ETH/USDT"));
+    assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn an_execution_of_an_order_that_the_venue_does_not_show_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.venue.foreign("", &symbol("BTC/USDT"), Side::Buy, "0.3");
+    desk.venue.inner().orders_purged = true;
+    assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn f015_an_order_too_old_for_the_venues_memory_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.restart(None);
+    desk.time.advance_ms(3 * 24 * 3_600_000);
+    assert_the_operator_decides(&mut desk, &intent);
 }

@@ -44,6 +44,9 @@ pub(super) struct Pending {
     pub(super) by_cost: bool,
     /// Only the operator can decide.
     pub(super) quarantine: Option<String>,
+    /// The operator looked and found nothing: what may be it, or cannot be asked, does not count.
+    #[serde(default)]
+    pub(super) is_released: bool,
     /// Look-ups so far. In memory only: after a restart the count starts anew.
     #[serde(skip)]
     pub(super) look_ups: usize,
@@ -71,6 +74,7 @@ impl Pending {
             exists: false,
             by_cost: false,
             quarantine: None,
+            is_released: false,
             look_ups: 0,
             absent: 0,
             last_absent_ms: None,

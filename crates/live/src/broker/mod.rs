@@ -114,6 +114,7 @@ impl LiveBroker {
                 true
             }
             _ => false,
+                pending.is_released = true;
         }
     }
 
