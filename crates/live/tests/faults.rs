@@ -9,6 +9,7 @@ use double::{Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, ticker, venu
 use keel_core::amount::Qty;
 use keel_core::order::{Outcome, Side};
 use keel_core::ports::{Broker, Clock};
+use keel_live::broker::Reconciliation;
 use keel_venues::api::Refusal;
 use pollster::block_on;
 use std::time::Duration;
@@ -178,10 +179,18 @@ fn f013_another_order_under_the_same_id_goes_into_quarantine() {
     let (wanted, outcome) = desk.place(wanted);
     assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
     assert!(cause(&outcome).contains("ETH/USDT"), "{outcome:?}");
+    let is_told = |found: &Reconciliation| {
+        found
+            .notes
+            .iter()
+            .any(|note| note.contains(wanted.id.as_str()) && note.contains("ETH/USDT"))
+    };
+    assert!(is_told(&desk.reconcile()), "the operator is told");
     let later = desk.resolve(&wanted, 100);
     assert_eq!(later, outcome, "only the operator decides");
     let checkpoint = desk.broker.checkpoint().unwrap();
     desk.restart(Some(&checkpoint));
+    assert!(is_told(&desk.reconcile()), "and told again after a restart");
     assert_eq!(desk.look_up(&wanted), outcome, "a restart does not release it");
 }
 

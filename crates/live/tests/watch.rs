@@ -182,6 +182,20 @@ fn an_execution_of_an_order_that_the_venue_does_not_show_is_decided_by_the_opera
 }
 
 #[test]
+fn every_reason_of_a_halt_is_kept() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Overfilled { tenths: 12 });
+    desk.buy(0);
+    let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+    desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+    desk.reconcile();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    let reasons = desk.halted().unwrap();
+    assert!(reasons.contains("were executed") && reasons.contains("second instance"), "{reasons}");
+}
+
+#[test]
 fn f015_an_order_too_old_for_the_venues_memory_is_decided_by_the_operator() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::RequestLost);

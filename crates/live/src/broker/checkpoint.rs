@@ -3,6 +3,7 @@
 use super::LiveBroker;
 use super::books::Account;
 use super::evidence::{Pending, Settled};
+use super::place::quarantined;
 use super::reconcile::Marks;
 use keel_core::asset::VenueId;
 use keel_core::order::ClientOrderId;
@@ -59,6 +60,9 @@ impl LiveBroker {
         for pending in self.pending.values_mut() {
             pending.counted_from_ms = counted_from_ms;
         }
+        self.notes.extend(self.pending.iter().filter_map(|(id, pending)| {
+            pending.quarantine.as_ref().map(|cause| quarantined(id, cause))
+        }));
         self.settled = found.settled;
         for (venue, marks) in &found.marks {
             self.watch(venue, marks.keys().cloned());

@@ -5,7 +5,7 @@ use super::evidence::{Before, Pending, Settled};
 use super::look_up::Verdict;
 use super::{books, matching};
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use keel_venues::api::{ApiError, ExchangeApi, MarketOrder, OrderAmount, Placed, Refusal};
 use std::sync::Arc;
@@ -204,6 +204,7 @@ impl LiveBroker {
     pub(super) fn quarantine(&mut self, intent: &Intent, cause: String) -> Outcome {
         let new = self.new_pending(intent, self.time.now());
         let pending = self.pending.entry(intent.id.clone()).or_insert(new);
+        self.notes.push(quarantined(&intent.id, &cause));
         let cause = pending.quarantine.get_or_insert(cause).clone();
         unknown(format!("quarantined: {cause}"))
     }
@@ -215,4 +216,9 @@ fn rejected(reason: String) -> Outcome {
 
 pub(super) fn unknown(cause: impl Into<String>) -> Outcome {
     Outcome::Unknown { cause: cause.into() }
+}
+
+/// What the operator is told of an order in quarantine.
+pub(super) fn quarantined(id: &ClientOrderId, cause: &str) -> String {
+    format!("order {id} is in quarantine, its assets are left alone: {cause}")
 }

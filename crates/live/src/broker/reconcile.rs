@@ -401,9 +401,7 @@ impl LiveBroker {
         // The other instance trades the whole portfolio, not one venue of it.
         let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
         for other in venues {
-            if other == *venue || !self.halted.contains_key(&other) {
-                self.halted.entry(other).or_insert_with(|| reason.clone());
-            }
+            self.add_reason(&other, &reason);
         }
         if self.watch.said.insert((venue.clone(), order.to_owned())) {
             self.notes.push(format!("all trading is halted: {venue}: {reason}"));
