@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )
     };
     let state = reader.state()?.ok_or_else(no_cycle)?;
-    let cycle = reader.cycle(Some(state.cycle))?.ok_or_else(no_cycle)?;
+    let cycle = reader.cycle(None)?.ok_or_else(no_cycle)?;
     let at = Timestamp::from_ms(cycle.at_ms);
     let assets = to_json(&config.policy, &state);
     if args.json {

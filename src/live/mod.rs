@@ -166,7 +166,8 @@ impl Start<'_> {
                 if was { "is looked up again" } else { "was not in quarantine" }
             ));
         }
-        let mut account = RealAccount::new(broker, self.links.clone(), &self.config);
+        let mut account =
+            RealAccount::new(broker, self.links.clone(), &self.config, Arc::new(MachineTime));
         account.watch(&self.config);
         for note in account.verify().await {
             output::remark(format!("note: {note}"));

@@ -260,6 +260,10 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             notes = self.broker.broker().reconcile(&known) => notes,
             () = grace(&self.controls) => Vec::new(),
         };
+        if !notes.is_empty() {
+            // A halt may be among them.
+            self.flush()?;
+        }
         for note in notes {
             self.reporter.event(Event::Account(note));
         }

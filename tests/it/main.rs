@@ -13,6 +13,8 @@ mod desk;
 #[cfg(test)]
 mod fault_catalogue;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod plan_cases;

@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const ORDERS: [(&str, &str); 2] =
+pub const ORDERS: [(&str, &str); 2] =
     [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
 
 fn orders_sent(bench: &Bench) -> u64 {
@@ -138,6 +138,14 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
     // Another installation with the same key trades meanwhile; the comparison comes every minute.
+    assert!(bench.simex.move_price("ETH", 1.3));
+    traded_elsewhere(&bench);
+    wait_for("the note", || bench.log().contains("not ours"));
+    terminate(&mut first, Duration::from_secs(5));
+}
+
+/// One cycle in another directory, with whatever of the journal is there already.
+pub fn traded_elsewhere(bench: &Bench) {
     std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
     for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
         let entry = entry.unwrap();
@@ -145,12 +153,9 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
             .unwrap();
     }
     std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
-    assert!(bench.simex.move_price("ETH", 1.3));
     let mut other = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
     let output = finish(other.current_dir(bench.path("other")));
     assert!(output.status.success(), "{}", told(&output));
-    wait_for("the note", || bench.log().contains("not ours"));
-    terminate(&mut first, Duration::from_secs(5));
 }
 
 fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {

@@ -6,4 +6,5 @@ mod crash;
 mod cycles;
 mod faults;
 mod soak;
+mod rights;
 mod support;
