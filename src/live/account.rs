@@ -29,7 +29,6 @@ pub struct RealAccount {
     verified: BTreeMap<VenueId, Instant>,
     /// Why nothing is done at a venue until its key was looked at.
     refused: BTreeMap<VenueId, String>,
-    told: BTreeSet<String>,
 }
 
 /// Why a key must not be used, if it must not.
@@ -67,7 +66,6 @@ impl RealAccount {
             links,
             config: config.clone(),
             verified: BTreeMap::new(),
-            told: BTreeSet::new(),
         }
     }
 
@@ -127,14 +125,6 @@ impl RealAccount {
         }
         notes
     }
-
-    /// Each note once, until it is gone.
-    fn only_new(&mut self, notes: Vec<String>) -> Vec<String> {
-        let now: BTreeSet<String> = notes.iter().cloned().collect();
-        let new = notes.into_iter().filter(|note| !self.told.contains(note)).collect();
-        self.told = now;
-        new
-    }
 }
 
 impl Broker for RealAccount {
@@ -180,9 +170,12 @@ impl Account for RealAccount {
         let found = self.broker.reconcile(known, MachineTime.now()).await;
         notes.extend(found.notes);
         notes.extend(self.broker.take_notes());
-        notes.extend(found.halted.iter().map(|(id, why)| format!("{id} is halted: {why}")));
         notes.extend(found.unread.iter().map(|(id, why)| format!("{id} could not be read: {why}")));
-        self.only_new(notes)
+        notes
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        self.broker.halted().clone()
     }
 
     fn watch(&mut self, config: &Config) {
@@ -196,6 +189,10 @@ impl Account for RealAccount {
 impl<M: MarketData> Account for PaperBroker<'_, M> {
     async fn reconcile(&mut self, _known: &BTreeSet<String>) -> Vec<String> {
         Vec::new()
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        BTreeMap::new()
     }
 
     fn watch(&mut self, _config: &Config) {}

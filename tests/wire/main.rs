@@ -4,5 +4,6 @@
 
 mod crash;
 mod cycles;
+mod daemon;
 mod faults;
 mod support;
