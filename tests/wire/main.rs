@@ -6,4 +6,5 @@ mod crash;
 mod cycles;
 mod daemon;
 mod faults;
+mod soak;
 mod support;
