@@ -1,5 +1,6 @@
 //! The terminal: what goes to standard output, and how a closed pipe ends it.
 
+use crate::lines::{Lines, REMARKS, WhenFull};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,8 +23,24 @@ pub fn json(value: &serde_json::Value) {
 
 /// Prints a remark for the person at the terminal, apart from the answer on standard output.
 pub fn remark(text: impl Display) {
-    // Nothing can be done about a standard error that is closed.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let line = format!("{text}\n");
+    match REMARKS.get() {
+        Some(lines) => lines.push(line.into_bytes()),
+        // Nothing can be done about a standard error that is closed.
+        None => drop(io::stderr().lock().write_all(line.as_bytes())),
+    }
+}
+
+/// From now on a remark never waits for its reader; some are lost when nobody reads.
+///
+/// # Errors
+/// When there can be no more threads.
+pub fn never_wait() -> io::Result<()> {
+    let lost = |count| format!("{count} lines were lost: nobody read them\n");
+    let lines = Lines::start(io::stderr(), WhenFull::Lose, lost)?;
+    // A second start in one process keeps the first.
+    let _ = REMARKS.set(lines);
+    Ok(())
 }
 
 /// Whether somebody is watching, so that a progress bar makes sense.

@@ -34,7 +34,6 @@ pub struct RealAccount {
     lost: Mutex<BTreeSet<VenueId>>,
     /// Why nothing is done at a venue until its key was looked at.
     refused: BTreeMap<VenueId, String>,
-    told: BTreeSet<String>,
 }
 
 /// Why a key must not be used, if it must not.
@@ -74,7 +73,6 @@ impl RealAccount {
             time,
             verified_ms: BTreeMap::new(),
             lost: Mutex::default(),
-            told: BTreeSet::new(),
         }
     }
 
@@ -142,14 +140,6 @@ impl RealAccount {
     fn lose(&self, venue: &VenueId) {
         self.lost().insert(venue.clone());
     }
-
-    /// Each note once, until it is gone.
-    fn only_new(&mut self, notes: Vec<String>) -> Vec<String> {
-        let now: BTreeSet<String> = notes.iter().cloned().collect();
-        let new = notes.into_iter().filter(|note| !self.told.contains(note)).collect();
-        self.told = now;
-        new
-    }
 }
 
 impl Broker for RealAccount {
@@ -207,9 +197,12 @@ impl Account for RealAccount {
         }
         notes.extend(found.notes);
         notes.extend(self.broker.take_notes());
-        notes.extend(found.halted.iter().map(|(id, why)| format!("{id} is halted: {why}")));
         notes.extend(found.unread.iter().map(|(id, why)| format!("{id} could not be read: {why}")));
-        self.only_new(notes)
+        notes
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        self.broker.halted().clone()
     }
 
     fn watch(&mut self, config: &Config) {
@@ -223,6 +216,10 @@ impl Account for RealAccount {
 impl<M: MarketData> Account for PaperBroker<'_, M> {
     async fn reconcile(&mut self, _known: &BTreeSet<String>) -> Vec<String> {
         Vec::new()
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        BTreeMap::new()
     }
 
     fn watch(&mut self, _config: &Config) {}

@@ -23,4 +23,6 @@ mod reports;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod session;
+#[cfg(test)]
 mod shared;

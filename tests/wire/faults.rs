@@ -1,6 +1,6 @@
 //! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
 
-use crate::support::{Bench, finish, rising, told, wait_for};
+use crate::support::{Bench, finish, rising, terminate, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub const ORDERS: [(&str, &str); 2] =
     [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
 
-fn orders_sent(bench: &Bench) -> u64 {
+pub fn orders_sent(bench: &Bench) -> u64 {
     bench.simex.calls(Double::Binance, ORDERS[0].1) + bench.simex.calls(Double::Okx, ORDERS[1].1)
 }
 
@@ -141,7 +140,7 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
     assert!(bench.simex.move_price("ETH", 1.3));
     traded_elsewhere(&bench);
     wait_for("the note", || bench.log().contains("not ours"));
-    terminate(&mut first, Duration::from_secs(5));
+    terminate(&mut first);
 }
 
 /// One cycle in another directory, with whatever of the journal is there already.
@@ -158,21 +157,6 @@ pub fn traded_elsewhere(bench: &Bench) {
     assert!(output.status.success(), "{}", told(&output));
 }
 
-fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > longest + Duration::from_secs(2) {
-            child.kill().unwrap();
-            panic!("still there after {:?}", start.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 #[test]
 fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_again() {
     let bench = Bench::new(rising());
@@ -181,7 +165,7 @@ fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_aga
     let mut command = bench.command(&["trade", "--live", "--yes"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the order", || bench.simex.calls(Double::Binance, ORDERS[0].1) > 0);
-    terminate(&mut child, Duration::from_secs(5));
+    assert_eq!(terminate(&mut child).code(), Some(0));
     bench.settles();
 }
 

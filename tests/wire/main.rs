@@ -4,7 +4,8 @@
 
 mod crash;
 mod cycles;
+mod daemon;
 mod faults;
-mod soak;
 mod rights;
+mod soak;
 mod support;
