@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounting;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod conservation;
 #[cfg(test)]
 mod faults;
