@@ -201,10 +201,13 @@ fn blocked(
     if known.price.is_none() {
         return Some(Reason::NoPrice);
     }
-    let limit_ms = 2 * asset.position_interval.ms();
-    let oldest = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
-    if let Some(age_ms) = oldest.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
-        return Some(Reason::StaleData { age_ms, limit_ms });
+    let position = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
+    let trend = known.trend.candle_closed_at;
+    for (at, interval) in [(position, asset.position_interval), (trend, asset.trend_interval)] {
+        let limit_ms = 2 * interval.ms();
+        if let Some(age_ms) = at.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
+            return Some(Reason::StaleData { age_ms, limit_ms });
+        }
     }
     if known.market_cap.is_none() {
         return Some(Reason::NoMarketCap);

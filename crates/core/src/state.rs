@@ -52,6 +52,10 @@ pub struct AssetState {
     pub position: SignalState,
     /// Trend signal.
     pub trend: SignalState,
+    /// Since when its candles could not be read for the trends. A restart counts anew: nobody asked
+    /// while Keel was down.
+    #[serde(skip)]
+    pub candles_unread_since: Option<Timestamp>,
     /// Last known balance.
     pub balance: Balance,
     /// Share of all caps at the last distribution.

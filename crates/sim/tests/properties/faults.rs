@@ -13,7 +13,8 @@ use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A question to a venue that can go unanswered.
@@ -49,6 +50,8 @@ pub(crate) struct Faults {
     pub(crate) unread_before: Option<(VenueId, Timestamp)>,
     /// From this moment on every venue answers that there are no candles.
     pub(crate) no_candles_from: Option<Timestamp>,
+    /// Whose four-hour candles cannot be read, and when.
+    pub(crate) unread_trends: Option<(BTreeSet<Ticker>, Range<Timestamp>)>,
 }
 
 impl Faults {
@@ -59,6 +62,7 @@ impl Faults {
             hours_unknown: 0,
             unread_before: None,
             no_candles_from: None,
+            unread_trends: None,
         }
     }
 
@@ -132,6 +136,13 @@ impl MarketData for FaultyMarket<'_> {
         self.ask(Question::Candles, &format!("{venue} {symbol}"))?;
         if self.faults.no_candles_from.is_some_and(|from| self.clock.now() >= from) {
             return Ok(Window::whole(Arc::new(CandleSeries::empty(timeframe))));
+        }
+        if let Some((tickers, when)) = &self.faults.unread_trends
+            && timeframe == Timeframe::H4
+            && tickers.contains(&symbol.base)
+            && when.contains(&self.clock.now())
+        {
+            return Err(PortError(format!("four-hour candles of {symbol}: no answer")));
         }
         self.inner.candles(venue, symbol, timeframe, limit).await
     }
