@@ -5,13 +5,14 @@ use crate::asset::{Ticker, VenueId};
 use crate::decision::{DecisionRecord, Reason};
 use crate::execute::{Executor, concerns, is_frozen};
 use crate::guard::{self, Approved, Objection};
+use crate::limits::judge_peg;
 use crate::observe::{Observation, observe, read_balances};
 use crate::order::{OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
 use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
+use crate::ports::{Broker, Clock, MarketData, PricePoint, Store, StoreError};
 use crate::reconcile;
 use crate::record::{CycleRecord, Execution, Trigger};
 use crate::state::State;
@@ -187,9 +188,11 @@ fn blocked(
         let cause = format!("{venue} was never read, so the total is unknown: {cause}");
         return Some(Reason::ExchangeUnavailable { cause });
     }
-    let (peg, limit) = (state.peg, policy.settings.limits.max_depeg);
-    if let Some(price) = peg.filter(|price| (price.get() - Decimal::ONE).abs() > limit) {
-        return Some(Reason::StablecoinDepegged { price, limit });
+    let told = state.peg.zip(state.peg_as_of).map(|(price, as_of)| PricePoint { price, as_of });
+    if !state.peg_unwatched
+        && let Err(reason) = judge_peg(told, policy.settings.limits.max_depeg, now)
+    {
+        return Some(reason);
     }
     let Some(known) = state.assets.get(&asset.ticker) else { return Some(Reason::NoPrice) };
     if is_frozen(policy, state, &asset.venue, &asset.ticker) {

@@ -10,7 +10,7 @@ use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
 use crate::limits::{FUTURE_TOLERANCE_MS, Witnesses, judge_price};
 use crate::plan::Markets;
 use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, MarketData, PortError};
+use crate::ports::{Broker, MarketData, PortError, PricePoint};
 use crate::question::{Asked, Newest, Question};
 use crate::signal::Signal;
 use crate::state::{AssetState, SignalState, State};
@@ -161,18 +161,27 @@ async fn read_prices<M: MarketData>(
     }
 }
 
-/// The stablecoin's own market. While it cannot be read, what it said last still holds.
+/// The stablecoin's own market. While it cannot be read, what it said last grows old.
 async fn read_peg<M: MarketData>(
     market: &M,
     policy: &Policy,
     state: &mut State,
     seen: &mut Observation,
 ) {
-    match market.peg(&policy.stablecoin).await {
-        Ok(None) => {}
-        Ok(Some(point)) => state.peg = Some(point.price),
+    let stablecoin = &policy.stablecoin;
+    match market.peg(stablecoin).await {
+        Ok(None) => {
+            if !state.peg_unwatched {
+                seen.notes.push(format!(
+                    "no market tells the price of {stablecoin} in dollars: its peg is not watched"
+                ));
+            }
+            (state.peg, state.peg_as_of, state.peg_unwatched) = (None, None, true);
+        }
+        Ok(Some(PricePoint { price, as_of })) => {
+            (state.peg, state.peg_as_of, state.peg_unwatched) = (Some(price), Some(as_of), false);
+        }
         Err(PortError(cause)) => {
-            let stablecoin = &policy.stablecoin;
             seen.notes.push(format!("the price of {stablecoin} in dollars is unknown: {cause}"));
         }
     }

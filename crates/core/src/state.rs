@@ -96,6 +96,12 @@ pub struct State {
     /// The primary stablecoin in dollars, as its own market last said.
     #[serde(default)]
     pub peg: Option<Price>,
+    /// When that price was made.
+    #[serde(default)]
+    pub peg_as_of: Option<Timestamp>,
+    /// No market tells what it is worth; the operator knows.
+    #[serde(default)]
+    pub peg_unwatched: bool,
     /// Orders whose outcome is unknown. The journal is their record; this is filled from it.
     #[serde(skip)]
     pub unresolved: Vec<Intent>,

@@ -1,6 +1,7 @@
 //! Ports that fail on purpose, the same way for the same seed.
 
 use crate::scenario::Dice;
+use keel_core::amount::Price;
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::{CandleSeries, Window};
 use keel_core::order::{ClientOrderId, Intent, Outcome};
@@ -12,6 +13,7 @@ use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
+use rust_decimal::Decimal;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -38,6 +40,14 @@ pub(crate) enum Fate {
     RequestLost,
 }
 
+/// What the stablecoin's own market says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peg {
+    NoMarket,
+    NoAnswer,
+    Price { cents: i64, minutes_old: i64 },
+}
+
 /// Which questions fail and what happens to orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
@@ -52,6 +62,8 @@ pub(crate) struct Faults {
     pub(crate) no_candles_from: Option<Timestamp>,
     /// Whose four-hour candles cannot be read, and when.
     pub(crate) unread_trends: Option<(BTreeSet<Ticker>, Range<Timestamp>)>,
+    /// What is said of the stablecoin from which moment on; before, no market tells.
+    pub(crate) peg: Vec<(Timestamp, Peg)>,
 }
 
 impl Faults {
@@ -63,6 +75,7 @@ impl Faults {
             unread_before: None,
             no_candles_from: None,
             unread_trends: None,
+            peg: Vec::new(),
         }
     }
 
@@ -159,6 +172,18 @@ impl MarketData for FaultyMarket<'_> {
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         self.ask(Question::Caps, "caps")?;
         self.inner.caps(assets).await
+    }
+
+    async fn peg(&self, _: &Ticker) -> Result<Option<PricePoint>, PortError> {
+        let now = self.clock.now();
+        match self.faults.peg.iter().rev().find(|(from, _)| *from <= now) {
+            None | Some((_, Peg::NoMarket)) => Ok(None),
+            Some((_, Peg::NoAnswer)) => Err(PortError("no answer".to_owned())),
+            Some((_, Peg::Price { cents, minutes_old })) => {
+                let price = Price::new(Decimal::new(*cents, 2));
+                Ok(Some(PricePoint { price, as_of: now.plus_ms(-minutes_old * 60_000) }))
+            }
+        }
     }
 }
 

@@ -11,6 +11,8 @@ mod faults;
 #[cfg(test)]
 mod lookahead;
 #[cfg(test)]
+mod peg;
+#[cfg(test)]
 mod reproducible;
 #[cfg(test)]
 mod rest;
