@@ -80,7 +80,8 @@ pub trait MarketData {
         std::future::ready(Ok(BTreeMap::new()))
     }
 
-    /// The primary stablecoin in dollars, by a market of its own, if anything tells. A tape does not.
+    /// The primary stablecoin in dollars, by a market of its own. `None`: there is no such market, as
+    /// on a tape. A market that does not tell is an error.
     fn peg(
         &self,
         _stablecoin: &Ticker,
