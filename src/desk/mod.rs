@@ -17,9 +17,8 @@ use keel_config::Config;
 use keel_core::asset::VenueId;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use keel_telegram::{Answer, Command, Request};
+use keel_telegram::{Answer, Command};
 use std::collections::BTreeMap;
-use tokio::sync::{mpsc, watch};
 
 /// What the daemon tells the desk, after each cycle and whenever something changes.
 #[derive(Clone, Debug)]
@@ -98,13 +97,7 @@ impl RunState {
 
 /// Answers what only reads, at `now`. For a command that needs the daemon it says so.
 #[must_use]
-pub fn answer(request: &Request, context: &DeskContext, now: Timestamp) -> Answer {
-    answer_command(&request.command, context, now)
-}
-
-/// The same for a command.
-#[must_use]
-pub fn answer_command(command: &Command, context: &DeskContext, now: Timestamp) -> Answer {
+pub fn answer(command: &Command, context: &DeskContext, now: Timestamp) -> Answer {
     match command {
         Command::Version => Answer::text(format!("Keel {}", env!("CARGO_PKG_VERSION"))),
         Command::Logs => files::logs(&context.config),
@@ -136,25 +129,6 @@ fn from_journal(
         Command::Why { ticker } => orders::why(context, reader, ticker),
         Command::Report => files::report(&context.config, reader),
         _ => Ok(Answer::text("This command needs the daemon, which does not take it now.")),
-    }
-}
-
-/// Answers what only reads and passes on the rest, until the commands end. A running cycle is not
-/// waited for.
-pub async fn serve(
-    mut commands: mpsc::Receiver<Request>,
-    context: watch::Receiver<DeskContext>,
-    control: mpsc::Sender<Request>,
-    now: impl Fn() -> Timestamp,
-) {
-    while let Some(request) = commands.recv().await {
-        if request.command.is_read_only() {
-            let answer = answer(&request, &context.borrow(), now());
-            request.answer(answer);
-        } else if let Err(refused) = control.try_send(request) {
-            let answer = Answer::text("Keel is busy with other commands; try again in a minute.");
-            refused.into_inner().answer(answer);
-        }
     }
 }
 

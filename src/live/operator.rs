@@ -1,4 +1,5 @@
 //! Commands of operators: those that change something go to the loop, the others to the desk.
+//! Neither waits for the other, nor for a cycle.
 
 use super::controls::Controls;
 use crate::desk::{self, DeskContext, RunState};
@@ -16,14 +17,16 @@ pub async fn serve(
 ) {
     while let Some(request) = commands.recv().await {
         tracing::info!(user = request.user_id, command = ?request.command, "asked in the chat");
-        let answer = match control(&request.command, &desk, &controls) {
-            Some(text) => Answer::text(text),
-            None => {
-                let context = desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                desk::answer(&request, &context, MachineTime.now())
-            }
-        };
-        request.answer(answer);
+        if let Some(text) = control(&request.command, &desk, &controls) {
+            request.answer(Answer::text(text));
+            continue;
+        }
+        let context = desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A long journal takes seconds to read; a stop that is typed meanwhile must not wait.
+        tokio::task::spawn_blocking(move || {
+            let answer = desk::answer(&request.command, &context, MachineTime.now());
+            request.answer(answer);
+        });
     }
 }
 

@@ -1,7 +1,9 @@
 //! The answers in the chat, from a journal of three days.
 
-use keel::desk::{DeskContext, RunState, VenueHealth, answer_command, of_cycle, telegram_settings};
+use keel::desk::{DeskContext, RunState, VenueHealth, answer, of_cycle, telegram_settings};
 use keel::journal::{Durability, Journal, Mode, NewJournal};
+use keel::live::controls::Controls;
+use keel::live::operator;
 use keel_config::{Config, load, resolve_secrets};
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::decision::{DecisionRecord, Reason};
@@ -14,8 +16,9 @@ use keel_core::time::Timestamp;
 use keel_telegram::{Answer, Command, Content, EventKind, Part, Request};
 use rust_decimal::Decimal;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 const CONFIG: &str = r#"{
   "bot_settings": { "cycle_sleep_seconds": 60 },
@@ -257,7 +260,7 @@ fn every_reading_command_has_an_answer_that_can_be_read_in_a_chat() {
     ];
     let mut all = String::new();
     for command in commands {
-        let answer = shown(&answer_command(&command, &context, now()));
+        let answer = shown(&answer(&command, &context, now()));
         assert!(!answer.is_empty(), "{command:?}");
         all.push_str(&format!("## {command:?}\n{answer}\n\n"));
     }
@@ -269,7 +272,7 @@ fn before_the_first_cycle_every_answer_says_so() {
     let place = TempDir::new().unwrap();
     let config = config(place.path());
     let context = DeskContext::new(config, Timestamp::from_ms(START_MS));
-    let answer = |command| shown(&answer_command(&command, &context, now()));
+    let answer = |command| shown(&answer(&command, &context, now()));
     assert!(answer(Command::Status { table: false }).contains("keel.sqlite"), "no journal yet");
     let new = NewJournal { mode: Mode::Paper, deployment: "test".to_owned() };
     drop(Journal::open(&context.config.paths.journal, &new, Durability::EachWrite).unwrap());
@@ -294,7 +297,7 @@ fn before_the_first_cycle_every_answer_says_so() {
 fn the_configuration_is_shown_without_the_token() {
     let place = TempDir::new().unwrap();
     let (context, _) = context(place.path());
-    let answer = answer_command(&Command::ShowConfig, &context, now());
+    let answer = answer(&Command::ShowConfig, &context, now());
     let Some(Part::Document(document)) = answer.parts.last() else { panic!("{answer:?}") };
     let Content::Bytes(bytes) = &document.content else { panic!("{document:?}") };
     let text = String::from_utf8(bytes.clone()).unwrap();
@@ -340,17 +343,28 @@ fn readers_are_served_at_once_and_the_rest_goes_to_the_daemon() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (commands, receiver) = mpsc::channel(4);
-        let (control, mut daemon) = mpsc::channel(1);
-        let (_keep, context) = watch::channel(context);
-        tokio::spawn(keel::desk::serve(receiver, context, control, now));
-        let (stop, _stopped) = Request::new(Command::Stop, 1);
-        let (pause, paused) = Request::new(Command::Pause, 1);
-        let (version, answered) = Request::new(Command::Version, 1);
-        for request in [stop, pause, version] {
+        let controls = Arc::new(Controls::default());
+        tokio::spawn(operator::serve(
+            receiver,
+            Arc::new(Mutex::new(context)),
+            Arc::clone(&controls),
+        ));
+        let ask = async |command| {
+            let (request, answered) = Request::new(command, 1);
             commands.send(request).await.unwrap();
-        }
-        assert!(shown(&answered.await.unwrap()).starts_with("Keel "));
-        assert!(shown(&paused.await.unwrap()).contains("busy"), "the daemon takes one at a time");
-        assert_eq!(daemon.recv().await.unwrap().command, Command::Stop);
+            shown(&answered.await.unwrap())
+        };
+        assert!(ask(Command::Version).await.starts_with("Keel "));
+        assert!(ask(Command::Stop).await.contains("is stopped"));
+        assert!(controls.is_paused());
+        assert!(ask(Command::Status { table: false }).await.starts_with("Keel is stopped"));
+        ask(Command::Pause).await;
+        assert!(ask(Command::Health).await.contains("is paused"));
+        ask(Command::Start).await;
+        assert!(!controls.is_paused());
+        ask(Command::Rebalance).await;
+        assert!(controls.take_distribute() && !controls.take_distribute());
+        ask(Command::ReloadConfig).await;
+        assert!(controls.take_reload() && !controls.take_reload());
     });
 }

@@ -198,17 +198,6 @@ fn count(argument: Option<&str>, default: usize, max: usize) -> Result<usize, St
     }
 }
 
-impl Command {
-    /// Whether it only reads: the answer needs no turn of the daemon.
-    #[must_use]
-    pub const fn is_read_only(&self) -> bool {
-        !matches!(
-            self,
-            Self::Start | Self::Stop | Self::Pause | Self::Rebalance | Self::ReloadConfig
-        )
-    }
-}
-
 /// A command that waits for its answer.
 #[derive(Debug)]
 pub struct Request {
