@@ -46,8 +46,6 @@ pub enum RunState {
     Paused,
     /// Stopped by the operator.
     Stopped,
-    /// Stopped by Keel itself.
-    Halted,
 }
 
 /// How an exchange does.
@@ -90,7 +88,6 @@ impl RunState {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Stopped => "stopped",
-            Self::Halted => "halted",
         }
     }
 }

@@ -211,7 +211,7 @@ impl Start<'_> {
         account: B,
         state: State,
     ) -> Result<Ended, Failure> {
-        let controls = Arc::new(Controls::default());
+        let controls = Arc::new(Controls::new(&self.config.paths.journal));
         tokio::spawn({
             let controls = Arc::clone(&controls);
             async move {
@@ -220,8 +220,13 @@ impl Start<'_> {
             }
         });
         let mut desk = DeskContext::new(self.config.clone(), MachineTime.now());
-        if state.paused {
+        let is_paused = controls.is_paused();
+        if is_paused {
             desk.run = RunState::Paused;
+            output::remark(format!(
+                "trading is paused: type /start in Telegram; or stop, remove {}, and start again",
+                controls.pause_file().display()
+            ));
         }
         let desk = Arc::new(Mutex::new(desk));
         let notifier = match desk::telegram_settings(&self.config, &self.credentials)? {
@@ -235,7 +240,10 @@ impl Start<'_> {
             }
         };
         let mut reporter = Reporter::new(notifier.clone(), desk);
-        let text = self.mode.to_string();
+        let mut text = self.mode.to_string();
+        if is_paused {
+            text.push_str(", trading is paused");
+        }
         output::remark(format!("{text}; stop with Ctrl-C, the same command continues"));
         reporter.event(Event::Started(text));
         let path = self.config.path.clone();
@@ -251,6 +259,7 @@ impl Start<'_> {
             controls,
             reporter,
             cycles: self.options.cycles,
+            is_paused,
         };
         let ended = session.run().await;
         let reason = match &ended {

@@ -120,6 +120,8 @@ pub struct Session<'m, C, M, B> {
     pub reporter: Reporter,
     /// End after so many cycles.
     pub cycles: Option<u64>,
+    /// Whether it was told that trading is paused.
+    pub is_paused: bool,
 }
 
 impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
@@ -131,13 +133,13 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let mut at_start = true;
         let mut done = 0;
         let mut reconciled: Option<Instant> = None;
-        self.controls.set_paused(self.state.paused);
         self.broker.broker().watch(self.config.current());
         loop {
             if self.controls.is_stopping() {
                 return self.stop();
             }
-            if !at_start || self.controls.take_reload() {
+            let is_asked = self.controls.take_reload();
+            if is_asked || !at_start {
                 self.reload();
             }
             if reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
@@ -150,7 +152,6 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 requested: self.controls.take_distribute(),
                 paused: self.controls.is_paused(),
             };
-            self.state.paused = options.paused;
             let Some(record) = self.cycle(&options).await? else {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
@@ -164,7 +165,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.stop()?;
                 return Ok(Ended::Done);
             }
-            self.wait().await?;
+            self.wait().await;
         }
     }
 
@@ -202,36 +203,30 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         })
     }
 
-    /// Waits for the next cycle. A pause or its end is written down at once.
-    async fn wait(&mut self) -> Result<(), Failure> {
+    /// Waits for the next cycle, and tells when trading is paused or goes on.
+    async fn wait(&mut self) {
         let until = Instant::now() + self.config.current().bot.cycle_sleep;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let asked = tokio::select! {
+            let is_asked = tokio::select! {
                 () = self.controls.asked() => true,
                 () = tokio::time::sleep(left) => false,
             };
-            if !asked || self.controls.is_stopping() {
-                return Ok(());
+            let is_paused = self.controls.is_paused();
+            if std::mem::replace(&mut self.is_paused, is_paused) != is_paused {
+                self.reporter.event(Event::Paused(is_paused));
             }
-            if self.controls.is_paused() == self.state.paused {
-                // A distribution or a reload: not worth waiting for.
-                return Ok(());
+            // A pause that begins is no reason for a cycle.
+            if !is_asked || self.controls.is_stopping() || self.controls.wants_cycle() {
+                return;
             }
-            self.state.paused = self.controls.is_paused();
-            self.flush()?;
-            self.reporter.event(Event::Paused(self.state.paused));
         }
     }
 
-    fn flush(&mut self) -> Result<(), Failure> {
+    fn stop(&mut self) -> Result<Ended, Failure> {
         self.journal
             .flush(&self.state, self.broker.checkpoint())
-            .map_err(|error| Failure::from_error(Code::CannotWrite, &error))
-    }
-
-    fn stop(&mut self) -> Result<Ended, Failure> {
-        self.flush()?;
+            .map_err(|error| Failure::from_error(Code::CannotWrite, &error))?;
         Ok(Ended::Stopped)
     }
 

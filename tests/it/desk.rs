@@ -340,10 +340,11 @@ fn the_chat_gets_the_settings_of_the_configuration() {
 fn readers_are_served_at_once_and_the_rest_goes_to_the_daemon() {
     let place = TempDir::new().unwrap();
     let (context, _) = context(place.path());
+    let journal = context.config.paths.journal.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (commands, receiver) = mpsc::channel(4);
-        let controls = Arc::new(Controls::default());
+        let controls = Arc::new(Controls::new(&journal));
         tokio::spawn(operator::serve(
             receiver,
             Arc::new(Mutex::new(context)),
@@ -355,13 +356,17 @@ fn readers_are_served_at_once_and_the_rest_goes_to_the_daemon() {
             shown(&answered.await.unwrap())
         };
         assert!(ask(Command::Version).await.starts_with("Keel "));
+        assert!(ask(Command::Start).await.contains("not stopped"));
         assert!(ask(Command::Stop).await.contains("is stopped"));
-        assert!(controls.is_paused());
+        assert!(controls.is_paused() && Controls::new(&journal).is_paused(), "over a restart");
         assert!(ask(Command::Status { table: false }).await.starts_with("Keel is stopped"));
         ask(Command::Pause).await;
         assert!(ask(Command::Health).await.contains("is paused"));
-        ask(Command::Start).await;
-        assert!(!controls.is_paused());
+        assert!(ask(Command::Rebalance).await.contains("/start"));
+        assert!(!controls.wants_cycle(), "what was refused must not wait for /start");
+        assert!(ask(Command::Start).await.contains("goes on"));
+        assert!(!controls.is_paused() && !Controls::new(&journal).is_paused());
+        assert!(controls.take_distribute(), "what the signals said meanwhile is acted on");
         ask(Command::Rebalance).await;
         assert!(controls.take_distribute() && !controls.take_distribute());
         ask(Command::ReloadConfig).await;

@@ -5,4 +5,5 @@
 mod crash;
 mod cycles;
 mod faults;
+mod operator;
 mod support;
