@@ -38,10 +38,14 @@ pub(super) fn health(
     }
     for (venue, health) in &context.venues {
         let trouble = health.trouble.as_deref().unwrap_or("works");
-        let clock = health.clock_offset_ms.map_or_else(String::new, |offset| {
-            format!(", its clock is {offset:+} ms from this one")
-        });
-        lines.push(format!("{venue}: {trouble}{clock}."));
+        let clock = health.clock.map_or_else(
+            || "not measured".to_owned(),
+            |clock| {
+                let (offset_ms, ago) = (clock.offset_ms, ago(now, clock.at));
+                format!("{offset_ms:+} ms from this one, measured {ago} ago")
+            },
+        );
+        lines.push(format!("{venue}: {trouble}; its clock: {clock}."));
     }
     if let Some(state) = context.state(reader)? {
         lines.push(caps(context, &state, now));

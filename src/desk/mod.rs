@@ -17,6 +17,7 @@ use keel_config::Config;
 use keel_core::asset::VenueId;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
+use keel_live::market::ClockReading;
 use keel_telegram::{Answer, Command};
 use std::collections::BTreeMap;
 
@@ -53,8 +54,8 @@ pub enum RunState {
 pub struct VenueHealth {
     /// What is wrong with it, if anything.
     pub trouble: Option<String>,
-    /// How far its clock is ahead of this one, milliseconds.
-    pub clock_offset_ms: Option<i64>,
+    /// Its clock beside this one, as last measured.
+    pub clock: Option<ClockReading>,
 }
 
 impl DeskContext {

@@ -8,6 +8,7 @@ use keel_core::asset::{Ticker, VenueId};
 use keel_core::decision::Reason;
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
+use keel_live::market::ClockReading;
 use keel_telegram::{Event as Message, EventKind, Notifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -72,7 +73,13 @@ impl Reporter {
     }
 
     /// A cycle ended.
-    pub fn cycle(&mut self, config: &Config, record: &CycleRecord, state: &State) {
+    pub fn cycle(
+        &mut self,
+        config: &Config,
+        record: &CycleRecord,
+        state: &State,
+        clocks: &BTreeMap<VenueId, ClockReading>,
+    ) {
         logging::cycle(record);
         self.write_files(config, state);
         output::remark(line(config, record));
@@ -88,7 +95,8 @@ impl Reporter {
             .into_iter()
             .map(|venue| {
                 let trouble = self.away.get(&venue).cloned();
-                (venue, VenueHealth { trouble, clock_offset_ms: None })
+                let clock = clocks.get(&venue).copied();
+                (venue, VenueHealth { trouble, clock })
             })
             .collect();
     }

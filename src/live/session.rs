@@ -7,15 +7,15 @@ use super::reporter::{Event, Reporter};
 use crate::exit::{Code, Failure};
 use crate::journal::Journal;
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
-use keel_core::asset::{Symbol, Ticker};
+use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use keel_live::market::{LiveMarket, Want};
-use std::collections::BTreeSet;
+use keel_live::market::{ClockReading, LiveMarket, Want};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,9 @@ pub trait Feed: MarketData {
 
     /// What the operator should know since the last call.
     fn take_notes(&self) -> Vec<String>;
+
+    /// The clocks of the venues, as far as they were measured.
+    fn clocks(&self) -> BTreeMap<VenueId, ClockReading>;
 }
 
 impl Feed for LiveMarket {
@@ -55,6 +58,10 @@ impl Feed for LiveMarket {
 
     fn take_notes(&self) -> Vec<String> {
         Self::take_notes(self)
+    }
+
+    fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
+        Self::clocks(self)
     }
 }
 
@@ -159,7 +166,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             for note in self.market.take_notes() {
                 self.reporter.event(Event::Market(note));
             }
-            self.reporter.cycle(self.config.current(), &record, &self.state);
+            self.reporter.cycle(self.config.current(), &record, &self.state, &self.market.clocks());
             done += 1;
             if self.cycles.is_some_and(|cycles| done >= cycles) {
                 self.stop()?;

@@ -13,6 +13,7 @@ use keel_core::record::{CycleRecord, Execution, Trigger};
 use keel_core::signal::Signal;
 use keel_core::state::{AssetState, Balance, SignalState, State};
 use keel_core::time::Timestamp;
+use keel_live::market::ClockReading;
 use keel_telegram::{Answer, Command, Content, EventKind, Part, Request};
 use rust_decimal::Decimal;
 use std::path::Path;
@@ -208,8 +209,9 @@ fn context(place: &Path) -> (DeskContext, CycleRecord) {
     let (state, last) = journal(&config);
     let mut context = DeskContext::new(config, Timestamp::from_ms(START_MS));
     context.state = Some(state);
-    let okx = VenueHealth { trouble: Some("does not answer".to_owned()), clock_offset_ms: None };
-    let binance = VenueHealth { trouble: None, clock_offset_ms: Some(-120) };
+    let okx = VenueHealth { trouble: Some("does not answer".to_owned()), clock: None };
+    let at = Timestamp::from_ms(START_MS + 2 * DAY_MS);
+    let binance = VenueHealth { trouble: None, clock: Some(ClockReading { offset_ms: -120, at }) };
     context.venues.insert("okx".parse().unwrap(), okx);
     context.venues.insert("binance".parse().unwrap(), binance);
     (context, last)

@@ -35,13 +35,21 @@ const LEVELS: [usize; 2] = [50, 500];
 /// Dollars, and coins that stand for one, in the order in which they are believed.
 const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
 
+/// A venue's clock beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// How far the venue's is ahead, milliseconds.
+    pub offset_ms: i64,
+    /// When it was measured, by ours.
+    pub at: Timestamp,
+}
+
 /// What was last read of a venue.
 #[derive(Default)]
 struct Seen {
     markets: Option<(Timestamp, Arc<Markets>)>,
     markets_tried_at: Option<Timestamp>,
-    /// When the clock was measured, and how far the venue's is ahead.
-    clock: Option<(Timestamp, i64)>,
+    clock: Option<ClockReading>,
     histories: BTreeMap<(Symbol, Timeframe), History>,
     prices: BTreeMap<Symbol, PricePoint>,
 }
@@ -155,18 +163,27 @@ impl LiveMarket {
     pub async fn clock_offset_ms(&self, venue: &VenueId) -> Result<i64, PortError> {
         let api = self.api(venue)?;
         let before = self.time.now();
-        if let Some((at, offset)) = self.with(venue, |seen| seen.clock)
+        if let Some(ClockReading { offset_ms, at }) = self.with(venue, |seen| seen.clock)
             && (0..OFFSET_MS).contains(&before.since_ms(at))
         {
-            return Ok(offset);
+            return Ok(offset_ms);
         }
         let theirs = api.time().await.map_err(|error| {
             PortError(format!("{venue} does not tell its time, so nothing can be dated: {error}"))
         })?;
-        let after = self.time.now();
-        let offset = theirs.ms() - (before.ms() + after.ms()) / 2;
-        self.with(venue, |seen| seen.clock = Some((after, offset)));
-        Ok(offset)
+        let at = self.time.now();
+        let offset_ms = theirs.ms() - (before.ms() + at.ms()) / 2;
+        self.with(venue, |seen| seen.clock = Some(ClockReading { offset_ms, at }));
+        Ok(offset_ms)
+    }
+
+    /// What was last measured of the clocks, without asking again.
+    #[must_use]
+    pub fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
+        lock(&self.seen)
+            .iter()
+            .filter_map(|(venue, seen)| Some((venue.clone(), seen.clock?)))
+            .collect()
     }
 
     fn api(&self, venue: &VenueId) -> Result<&Arc<dyn ExchangeApi>, PortError> {
