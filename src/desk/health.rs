@@ -16,10 +16,10 @@ pub(super) fn health(
     now: Timestamp,
 ) -> Result<Answer, JournalError> {
     let mut lines = vec![format!(
-        "Keel {} is {}; it started {} ago.",
+        "Keel {} started {} ago; trading is {}.",
         env!("CARGO_PKG_VERSION"),
-        context.run.name(),
-        ago(now, context.started_at)
+        ago(now, context.started_at),
+        context.run.name()
     )];
     match reader.cycle(None)? {
         None => lines.push("Last cycle: none yet.".to_owned()),
@@ -54,7 +54,8 @@ pub(super) fn health(
             count => format!("Orders of unknown outcome: {count}; their markets are left alone."),
         });
     }
-    lines.extend(context.notes.iter().map(|note| format!("Note: {note}")));
+    // They were true then; whether they still are is for the lines above.
+    lines.extend(context.notes.iter().map(|(at, note)| format!("{}: {note}", minute(*at))));
     Ok(Answer::text(lines.join("\n")))
 }
 

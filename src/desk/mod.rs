@@ -3,6 +3,7 @@
 
 mod events;
 mod files;
+mod flows;
 mod health;
 mod holdings;
 mod orders;
@@ -34,8 +35,8 @@ pub struct DeskContext {
     pub state: Option<State>,
     /// Exchanges, as far as anything is known of them.
     pub venues: BTreeMap<VenueId, VenueHealth>,
-    /// What the operator should know that no cycle tells.
-    pub notes: Vec<String>,
+    /// What the operator should know that no cycle tells, and when it was found.
+    pub notes: Vec<(Timestamp, String)>,
 }
 
 /// Whether the daemon trades.
@@ -82,11 +83,11 @@ impl DeskContext {
 }
 
 impl RunState {
-    /// The word in messages.
+    /// How trading is, in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Running => "running",
+            Self::Running => "on",
             Self::Paused => "paused",
             Self::Stopped => "stopped",
         }

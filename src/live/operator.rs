@@ -62,7 +62,7 @@ fn control(command: &Command, desk: &Mutex<DeskContext>, controls: &Controls) ->
         }
         Command::ReloadConfig => {
             controls.ask_to_reload();
-            "The configuration is read again now. If it is wrong, the last good one stays and a message says so."
+            "The configuration is read again now. A message says what changed or what is wrong with it; without one, it is the same as before."
                 .to_owned()
         }
         _ => return None,

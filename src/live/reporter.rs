@@ -6,9 +6,11 @@ use crate::{logging, output, status};
 use keel_config::Config;
 use keel_core::asset::{Ticker, VenueId};
 use keel_core::decision::Reason;
+use keel_core::ports::Clock as _;
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_live::market::ClockReading;
+use keel_live::time::MachineTime;
 use keel_telegram::{Event as Message, EventKind, Notifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -123,7 +125,13 @@ impl Reporter {
             Event::Reloaded(paths, config) => {
                 self.notifier.set_loudness(desk::loudness(&config));
                 self.desk().config = *config;
-                tracing::info!(changed = paths.join(", "), "the configuration was read again");
+                let changed = paths.join(", ");
+                tracing::info!(changed, "the configuration was read again");
+                tell(
+                    EventKind::Startup,
+                    "The configuration was read again",
+                    format!("changed: {changed}"),
+                );
             }
             Event::ConfigRejected(problems) => {
                 tracing::error!("the configuration is wrong, the last good one stays: {problems}");
@@ -133,14 +141,13 @@ impl Reporter {
             Event::Account(note) => {
                 tracing::warn!("{note}");
                 let mut desk = self.desk();
-                if !desk.notes.contains(&note) {
-                    desk.notes.push(note.clone());
-                    let old = desk.notes.len().saturating_sub(NOTES_KEPT);
-                    desk.notes.drain(..old);
-                }
+                desk.notes.retain(|(_, earlier)| *earlier != note);
+                desk.notes.push((MachineTime.now(), note.clone()));
+                let old = desk.notes.len().saturating_sub(NOTES_KEPT);
+                desk.notes.drain(..old);
                 drop(desk);
-                let kind =
-                    if note.contains("API key") { EventKind::RejectedKey } else { EventKind::Halt };
+                let is_about_key = note.contains("API key") || note.contains("permission refused");
+                let kind = if is_about_key { EventKind::RejectedKey } else { EventKind::Halt };
                 tell(kind, "Look at this", note);
             }
             Event::Market(note) => tracing::warn!("{note}"),

@@ -147,7 +147,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             }
             let is_asked = self.controls.take_reload();
             if is_asked || !at_start {
-                self.reload();
+                self.reload(is_asked);
             }
             if reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
                 self.reconcile().await?;
@@ -237,8 +237,9 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         Ok(Ended::Stopped)
     }
 
-    /// An edit that is wrong keeps the last good configuration and is told once.
-    fn reload(&mut self) {
+    /// An edit that is wrong keeps the last good configuration and is told once, or whenever the
+    /// operator asks.
+    fn reload(&mut self, is_asked: bool) {
         match self.config.offer((self.load)()) {
             ReloadOutcome::Unchanged => {}
             ReloadOutcome::Changed { paths } => {
@@ -247,7 +248,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.reporter.event(Event::Reloaded(paths, config));
             }
             ReloadOutcome::KeptLastGood { problems, first_time } => {
-                if first_time {
+                if first_time || is_asked {
                     self.reporter.event(Event::ConfigRejected(problems.to_string()));
                 }
             }

@@ -214,6 +214,7 @@ fn context(place: &Path) -> (DeskContext, CycleRecord) {
     let binance = VenueHealth { trouble: None, clock: Some(ClockReading { offset_ms: -120, at }) };
     context.venues.insert("okx".parse().unwrap(), okx);
     context.venues.insert("binance".parse().unwrap(), binance);
+    context.notes = vec![(now(), "okx could not be read: no answer in time".to_owned())];
     (context, last)
 }
 
@@ -270,6 +271,38 @@ fn every_reading_command_has_an_answer_that_can_be_read_in_a_chat() {
 }
 
 #[test]
+fn deposits_and_withdrawals_of_any_asset_are_no_gain_and_no_loss() {
+    let place = TempDir::new().unwrap();
+    let context = DeskContext::new(config(place.path()), Timestamp::from_ms(START_MS));
+    let new = NewJournal { mode: Mode::Live, deployment: "test".to_owned() };
+    let (mut journal, _) =
+        Journal::open(&context.config.paths.journal, &new, Durability::EachWrite).unwrap();
+    // The first cycle was lost to a crash. An ETH comes, rises by a tenth, and 1,000 USDT go.
+    let cycles = [("10000", "0", "2500"), ("10000", "1", "2500"), ("9000", "1", "2750")];
+    for (number, (stablecoin, eth, price)) in (2..).zip(cycles) {
+        let worth = stablecoin.parse::<Decimal>().unwrap()
+            + eth.parse::<Decimal>().unwrap() * price.parse::<Decimal>().unwrap();
+        let worth = worth.to_string();
+        let mut record = record(number, 0, &worth, &worth, stablecoin);
+        record.decisions = vec![
+            decision("USDT", stablecoin, "1", "1", "0"),
+            decision("ETH", eth, price, "0", "0"),
+        ];
+        let mut state = State { cycle: number, ..State::default() };
+        state.assets.insert("ETH".parse().unwrap(), asset(eth, price, "0"));
+        journal.commit(&record, &state, &|| None).unwrap();
+    }
+    let answer = |command| shown(&answer(&command, &context, now()));
+    let profit = answer(Command::Profit);
+    assert!(profit.starts_with("Gain +250.00 USDT (+2.00 %)"), "{profit}");
+    assert!(profit.contains("not counted as gain: +1,500.00 USDT"), "{profit}");
+    let daily = answer(Command::Daily { days: 3 });
+    assert!(daily.contains("+250.00") && daily.contains("withdrawals +1,500.00 USDT"), "{daily}");
+    let performance = answer(Command::Performance);
+    assert!(performance.contains("ETH    +250.00  +10.00 %"), "{performance}");
+}
+
+#[test]
 fn before_the_first_cycle_every_answer_says_so() {
     let place = TempDir::new().unwrap();
     let config = config(place.path());
@@ -318,8 +351,17 @@ fn a_cycle_that_sent_orders_is_reported_with_its_files() {
     let all: Vec<String> =
         events.iter().map(|event| format!("{}\n{}", event.title, event.body)).collect();
     insta::assert_snapshot!("desk_events", all.join("\n\n"));
-    let quiet = record(4, 3, "1", "1", "1");
+    let mut bought = record(4, 3, "1", "1", "1");
+    let intent = order(4, 0, "BTC/USDT", Side::Buy, "0.1", "5000");
+    let outcome = filled("t1", "0.1", "50010", ("5.001", "USDT"));
+    bought.executions = vec![Execution { intent, outcome }];
+    let told = of_cycle(&context.config, &bought);
+    assert_eq!(told[0].body, "0.1 BTC for 5,001.00 USDT, at 50,010.00 USDT; fee 5.001 USDT");
+    let mut quiet = record(4, 3, "1", "1", "1");
     assert!(of_cycle(&context.config, &quiet).is_empty());
+    quiet.trigger = Trigger::Requested;
+    let answer = of_cycle(&context.config, &quiet);
+    assert!(answer.len() == 1 && answer[0].body.contains("No orders"), "{answer:?}");
 }
 
 #[test]
@@ -361,9 +403,9 @@ fn readers_are_served_at_once_and_the_rest_goes_to_the_daemon() {
         assert!(ask(Command::Start).await.contains("not stopped"));
         assert!(ask(Command::Stop).await.contains("is stopped"));
         assert!(controls.is_paused() && Controls::new(&journal).is_paused(), "over a restart");
-        assert!(ask(Command::Status { table: false }).await.starts_with("Keel is stopped"));
+        assert!(ask(Command::Status { table: false }).await.starts_with("Trading is stopped"));
         ask(Command::Pause).await;
-        assert!(ask(Command::Health).await.contains("is paused"));
+        assert!(ask(Command::Health).await.contains("trading is paused"));
         assert!(ask(Command::Rebalance).await.contains("/start"));
         assert!(!controls.wants_cycle(), "what was refused must not wait for /start");
         assert!(ask(Command::Start).await.contains("goes on"));
