@@ -6,6 +6,7 @@ mod crash;
 mod cycles;
 mod daemon;
 mod faults;
+mod operator;
 mod rights;
 mod soak;
 mod support;

@@ -87,9 +87,6 @@ pub struct State {
     pub parking: AssetState,
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
-    /// The operator stopped trading; it stays so over a restart.
-    #[serde(default)]
-    pub paused: bool,
     /// What was used of the daily limits.
     #[serde(default)]
     pub day: DayUse,
