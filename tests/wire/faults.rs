@@ -1,17 +1,18 @@
 //! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
 
-use crate::support::{Bench, finish, rising, told, wait_for};
+use crate::support::{Bench, finish, rising, terminate, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-const ORDERS: [(&str, &str); 2] =
+pub const ORDERS: [(&str, &str); 2] =
     [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
 
-fn orders_sent(bench: &Bench) -> u64 {
+pub fn orders_sent(bench: &Bench) -> u64 {
     bench.simex.calls(Double::Binance, ORDERS[0].1) + bench.simex.calls(Double::Okx, ORDERS[1].1)
 }
 
@@ -136,6 +137,14 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
     // Another installation with the same key trades meanwhile; the comparison comes every minute.
+    assert!(bench.simex.move_price("ETH", 1.3));
+    traded_elsewhere(&bench);
+    wait_for("the note", || bench.log().contains("not ours"));
+    terminate(&mut first);
+}
+
+/// One cycle in another directory, with whatever of the journal is there already.
+pub fn traded_elsewhere(bench: &Bench) {
     std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
     for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
         let entry = entry.unwrap();
@@ -143,27 +152,9 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
             .unwrap();
     }
     std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
-    assert!(bench.simex.move_price("ETH", 1.3));
     let mut other = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
     let output = finish(other.current_dir(bench.path("other")));
     assert!(output.status.success(), "{}", told(&output));
-    wait_for("the note", || bench.log().contains("not ours"));
-    terminate(&mut first, Duration::from_secs(5));
-}
-
-fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > longest + Duration::from_secs(2) {
-            child.kill().unwrap();
-            panic!("still there after {:?}", start.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -174,7 +165,7 @@ fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_aga
     let mut command = bench.command(&["trade", "--live", "--yes"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the order", || bench.simex.calls(Double::Binance, ORDERS[0].1) > 0);
-    terminate(&mut child, Duration::from_secs(5));
+    assert_eq!(terminate(&mut child).code(), Some(0));
     bench.settles();
 }
 
@@ -289,11 +280,18 @@ fn f085_f086_a_venue_that_refuses_the_key_is_left_alone_and_the_other_trades() {
 #[test]
 fn f087_proxy_variables_are_ignored() {
     let bench = Bench::new(rising());
+    // The system accepts for it: a connection that nobody takes is still in its queue afterwards.
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
     let mut command = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
-        command.env(name, "http://127.0.0.1:9");
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
+        command.env(name, &url);
     }
     let output = finish(&mut command);
+    let asked = proxy.accept().map_err(|error| error.kind());
+    assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "the proxy was asked");
     assert!(output.status.success(), "{}", told(&output));
     assert!(orders_sent(&bench) > 0);
 }

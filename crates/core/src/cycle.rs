@@ -101,6 +101,9 @@ async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let mut notes = Vec::new();
+    if state.unresolved.is_empty() {
+        return Ok(notes);
+    }
     for intent in std::mem::take(&mut state.unresolved) {
         let outcome = world.broker.look_up(&intent).await;
         if matches!(outcome, Outcome::Unknown { .. }) {
@@ -120,7 +123,16 @@ async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
             ));
         }
     }
+    write_checkpoint(world)?;
     Ok(notes)
+}
+
+/// What the broker learnt from an order, such as a halt, is durable before anything else is done.
+pub(crate) fn write_checkpoint<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+) -> Result<(), StoreError> {
+    let broker = &*world.broker;
+    world.store.write_checkpoint(&|| broker.checkpoint())
 }
 
 fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observation) -> Trigger {

@@ -2,7 +2,7 @@
 
 use crate::amount::Price;
 use crate::asset::{Ticker, VenueId};
-use crate::cycle::{CycleOptions, World};
+use crate::cycle::{CycleOptions, World, write_checkpoint};
 use crate::decision::Reason;
 use crate::guard::Objection;
 use crate::limits::{Tally, judge_depth};
@@ -108,6 +108,7 @@ impl<'a> Executor<'a> {
         world.store.write_intents(std::slice::from_ref(&intent))?;
         let outcome = world.broker.place(&intent).await;
         world.store.write_outcome(&intent.id, &outcome, world.clock.now())?;
+        write_checkpoint(world)?;
         match &outcome {
             Outcome::Filled { .. } | Outcome::Partial { .. } => {}
             Outcome::Rejected { reason } => {
