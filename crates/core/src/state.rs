@@ -44,6 +44,9 @@ pub struct AssetState {
     /// A price that was not believed when it was read.
     #[serde(default)]
     pub doubted_price: Option<Price>,
+    /// When it was not believed.
+    #[serde(default)]
+    pub doubted_at: Option<Timestamp>,
     /// Last known market cap in USD.
     pub market_cap: Option<f64>,
     /// When that cap was made.
