@@ -103,6 +103,12 @@ impl Controls {
         self.stopping.load(Ordering::SeqCst)
     }
 
+    /// Whether orders may leave.
+    #[must_use]
+    pub fn may_trade(&self) -> bool {
+        !self.is_stopping() && !self.is_paused()
+    }
+
     /// Returns when something was asked for since the last time.
     pub async fn asked(&self) {
         self.wake.notified().await;

@@ -212,6 +212,8 @@ impl Start<'_> {
         state: State,
     ) -> Result<Ended, Failure> {
         let controls = Arc::new(Controls::new(&self.config.paths.journal));
+        let asked = Arc::clone(&controls);
+        self.links.write_only_while(&(Arc::new(move || asked.may_trade()) as _));
         tokio::spawn({
             let controls = Arc::clone(&controls);
             async move {

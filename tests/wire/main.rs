@@ -6,4 +6,5 @@ mod crash;
 mod cycles;
 mod faults;
 mod operator;
+mod soak;
 mod support;
