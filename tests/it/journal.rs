@@ -63,18 +63,24 @@ fn ended(journal: &mut Journal, state: &mut State, cycle: u64) {
     journal.commit(&record, state, &|| Some("fine".to_owned())).unwrap();
 }
 
+/// A journal in the middle of a cycle, with one order.
+fn in_a_cycle(path: &Path, finished: u64) -> (Journal, Intent) {
+    let (mut journal, _) = open(path);
+    let mut state = State::default();
+    for cycle in 1..=finished {
+        ended(&mut journal, &mut state, cycle);
+    }
+    let order = intent(finished + 1);
+    journal.write_intents(std::slice::from_ref(&order)).unwrap();
+    (journal, order)
+}
+
 #[test]
 fn what_a_broker_learnt_in_the_middle_of_a_cycle_is_there_after_a_kill_with_the_outcome() {
     for finished in [0, 3] {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("keel.sqlite");
-        let mut state = State::default();
-        let (mut journal, _) = open(&path);
-        for cycle in 1..=finished {
-            ended(&mut journal, &mut state, cycle);
-        }
-        let order = intent(finished + 1);
-        journal.write_intents(std::slice::from_ref(&order)).unwrap();
+        let (mut journal, order) = in_a_cycle(&path, finished);
         journal.write_outcome(&order.id, &filled(), START).unwrap();
         journal.write_checkpoint(&|| Some("halted".to_owned())).unwrap();
         let shown = Reader::open(&path).unwrap().state().unwrap().map(|state| state.cycle);
@@ -95,14 +101,7 @@ fn a_stop_before_the_first_cycle_after_a_kill_leaves_a_journal_that_opens() {
     for finished in [0, 3] {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("keel.sqlite");
-        let mut state = State::default();
-        let (mut journal, _) = open(&path);
-        for cycle in 1..=finished {
-            ended(&mut journal, &mut state, cycle);
-        }
-        // Killed in the middle of a cycle.
-        let order = intent(finished + 1);
-        journal.write_intents(std::slice::from_ref(&order)).unwrap();
+        let (journal, order) = in_a_cycle(&path, finished);
         drop(journal);
 
         let (mut journal, resumed) = open(&path);

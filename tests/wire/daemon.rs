@@ -55,38 +55,47 @@ fn f041_a_terminal_that_nobody_reads_holds_up_neither_cycles_nor_a_stop() {
     bench.settles();
 }
 
-/// Starts, waits for a question that is answered after the test only, and stops.
-fn stops_while_hanging(double: Double, name: &str, endpoint: &str) {
+/// Starts, waits for the first of some questions, none of which is answered, and stops: neither an
+/// order nor any other of the questions follows.
+fn stops_while_hanging(double: Double, name: &str, endpoints: &[&str]) {
     let bench = Bench::new(rising());
-    let fault = Fault::standing(endpoint, When::Before, Action::DelayMs(30_000));
-    bench.simex.fault(fault.at(name));
+    for endpoint in endpoints {
+        let fault = Fault::standing(endpoint, When::Before, Action::DelayMs(30_000));
+        bench.simex.fault(fault.at(name));
+    }
     let daemon = Daemon::quiet(&mut bench.command(&LIVE));
-    wait_for(endpoint, || bench.simex.calls(double, endpoint) > 0);
+    let asked = |endpoint: &&str| bench.simex.calls(double, endpoint);
+    wait_for(endpoints[0], || asked(&endpoints[0]) > 0);
     let before = orders_sent(&bench);
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(orders_sent(&bench), before, "an order left after the stop");
+    assert_eq!(endpoints[1..].iter().map(asked).sum::<u64>(), 0, "asked after the stop");
     bench.simex.clear_faults();
     bench.traded(1);
 }
 
+const TIME: &str = "GET /api/v3/time";
+const OPEN_ORDERS: &str = "GET /api/v3/openOrders";
+const CANDLES: &str = "GET /api/v3/klines";
+
 #[test]
 fn f043_a_stop_while_the_first_look_at_an_exchange_hangs() {
-    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/time");
+    stops_while_hanging(Double::Binance, "binance", &[TIME, OPEN_ORDERS, CANDLES]);
 }
 
 #[test]
 fn f043_a_stop_while_the_comparison_with_an_exchange_hangs() {
-    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/openOrders");
+    stops_while_hanging(Double::Binance, "binance", &[OPEN_ORDERS, CANDLES]);
 }
 
 #[test]
 fn f043_a_stop_while_candles_hang() {
-    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/klines");
+    stops_while_hanging(Double::Binance, "binance", &[CANDLES]);
 }
 
 #[test]
 fn f043_a_stop_while_coingecko_hangs() {
-    stops_while_hanging(Double::Coingecko, "coingecko", "GET /api/v3/coins/markets");
+    stops_while_hanging(Double::Coingecko, "coingecko", &["GET /api/v3/coins/markets"]);
 }
 
 #[test]

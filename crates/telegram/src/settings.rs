@@ -91,9 +91,9 @@ pub enum SettingsError {
         "the Telegram token has not the form `number:letters`; copy it from BotFather, see docs/telegram.md"
     )]
     Token,
-    /// The base URL cannot carry a path.
-    #[error("telegram.api_url is no http or https URL; expected such as http://127.0.0.1:8081")]
-    ApiUrl,
+    /// The base URL leads where the token must not go.
+    #[error("telegram.api_url: {0}; expected such as http://127.0.0.1:8081")]
+    ApiUrl(String),
     /// The HTTP client cannot be made.
     #[error("no HTTP client for Telegram: {0}")]
     Client(String),

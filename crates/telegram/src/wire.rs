@@ -60,6 +60,9 @@ pub(crate) enum WireError {
     Away(&'static str),
 }
 
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A whole request, also one that waits for updates.
+const TIMEOUT: Duration = Duration::from_secs(17);
 /// The longest reason of a refusal that is shown.
 const REASON_CHARS_MAX: usize = 200;
 /// The longest reply that is read.
@@ -96,19 +99,22 @@ impl Wire {
             return Err(SettingsError::Token);
         }
         let chat = recipient(&settings.chat_id).ok_or(SettingsError::Chat)?;
-        // No proxy from the environment, and no redirect: the token is part of the URL.
-        let client = teloxide::net::default_reqwest_settings()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
+        let client = keel_net::client(keel_net::Lookup::default())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
             .build()
-            .map_err(|error| SettingsError::Client(error.without_url().to_string()))?;
+            .map_err(|error| SettingsError::Client(keel_net::without_url(error)))?;
         let mut base = match &settings.api_url {
-            None => teloxide::net::TELEGRAM_API_URL.parse().map_err(|_| SettingsError::ApiUrl)?,
-            Some(url) if matches!(url.scheme(), "http" | "https") => url.clone(),
-            Some(_) => return Err(SettingsError::ApiUrl),
+            None => teloxide::net::TELEGRAM_API_URL
+                .parse()
+                .map_err(|_| SettingsError::ApiUrl("it cannot be read".to_owned()))?,
+            Some(url) => {
+                keel_net::host_of(url.as_str()).map_err(SettingsError::ApiUrl)?;
+                url.clone()
+            }
         };
         base.path_segments_mut()
-            .map_err(|()| SettingsError::ApiUrl)?
+            .map_err(|()| SettingsError::ApiUrl("it can have no path".to_owned()))?
             // An empty last segment would become a double slash before the token.
             .pop_if_empty()
             .push(&format!("bot{}", settings.token));

@@ -121,6 +121,19 @@ async fn a_probe_tells_the_bot_or_what_is_wrong_without_the_token() {
     assert_eq!(error, "Telegram cannot be reached: no connection");
 }
 
+#[tokio::test]
+async fn the_token_goes_to_public_servers_over_https_and_to_this_computer_only() {
+    let double = Double::start().await;
+    let mut settings = double.settings();
+    for inside in ["http://api.telegram.org", "https://10.0.0.5", "ftp://127.0.0.1", "unix:/x"] {
+        settings.api_url = Some(inside.parse().unwrap());
+        let error = keel_telegram::start(settings.clone()).unwrap_err();
+        assert!(error.to_string().starts_with("telegram.api_url: "), "{error}");
+    }
+    settings.api_url = Some("https://bots.example.com/path/".parse().unwrap());
+    assert!(keel_telegram::start(settings).is_ok());
+}
+
 #[test]
 fn neither_settings_nor_their_errors_show_the_token() {
     let settings = keel_telegram::Settings {
