@@ -7,15 +7,16 @@ use super::reporter::{Event, Reporter};
 use crate::exit::{Code, Failure};
 use crate::journal::Journal;
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
-use keel_core::asset::{Symbol, Ticker};
+use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::order::AccountTag;
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use keel_live::market::{LiveMarket, Want};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,6 +109,8 @@ pub struct Session<'m, C, M, B> {
     pub broker: Gate<B>,
     /// The journal.
     pub journal: Journal,
+    /// The tags of the accounts, where they are real.
+    pub tags: BTreeMap<VenueId, AccountTag>,
     /// What lives from cycle to cycle.
     pub state: State,
     /// The configuration and its problems.
@@ -146,6 +149,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             }
             let options = CycleOptions {
                 deployment: self.journal.deployment().to_owned(),
+                tags: self.tags.clone(),
                 at_start: std::mem::take(&mut at_start),
                 requested: self.controls.take_distribute(),
                 paused: self.controls.is_paused(),

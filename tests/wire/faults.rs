@@ -128,14 +128,15 @@ fn f035_a_write_ahead_log_cut_anywhere_opens_to_finished_writes_or_is_refused() 
 }
 
 #[test]
-fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
+fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     let bench = Bench::new(rising());
     let mut first = bench.command(&["trade", "--live", "--yes"]);
     let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the first to trade", || orders_sent(&bench) > 0);
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
-    // Another installation with the same key trades meanwhile; the comparison comes every minute.
+
+    // The same keys on another computer, where there is another journal or none.
     std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
     for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
         let entry = entry.unwrap();
@@ -143,12 +144,31 @@ fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
             .unwrap();
     }
     std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
-    assert!(bench.simex.move_price("ETH", 1.3));
-    let mut other = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
-    let output = finish(other.current_dir(bench.path("other")));
-    assert!(output.status.success(), "{}", told(&output));
-    wait_for("the note", || bench.log().contains("not ours"));
+    let other = |arguments: &[&str]| {
+        let always = ["trade", "--live", "--yes", "--cycles", "1"];
+        let mut command = bench.command(&[&always[..], arguments].concat());
+        let output = finish(command.current_dir(bench.path("other")));
+        assert!(output.status.success(), "{}", told(&output));
+    };
+    other(&[]);
     terminate(&mut first, Duration::from_secs(5));
+    let halt = "trading at binance is halted: second instance or lost journal";
+    let log = std::fs::read_to_string(bench.path("other/logs/keel.log")).unwrap();
+    assert!(log.contains(halt), "{log}");
+    // Whatever was sent is in the journal of the first.
+    bench.settles();
+    let sent = orders_sent(&bench);
+    bench.simex.deposit(Place::Binance, "USDT", 5000.into());
+    other(&[]);
+    assert_eq!(orders_sent(&bench), sent, "it is still halted");
+    other(&["--resume", "binance", "--resume", "okx"]);
+    let resumed = orders_sent(&bench);
+    assert!(resumed > sent, "the operator lets it go on");
+
+    bench.simex.deposit(Place::Binance, "USDT", 5000.into());
+    bench.traded(1);
+    assert_eq!(orders_sent(&bench), resumed, "now the first sees orders that are not its own");
+    assert!(bench.log().contains(halt), "{}", bench.log());
 }
 
 fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {

@@ -6,7 +6,7 @@ use crate::decision::{DecisionRecord, Reason};
 use crate::guard::{self, Approved, Objection};
 use crate::limits::{Tally, judge_depth};
 use crate::observe::{Observation, observe, read_balances};
-use crate::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
+use crate::order::{AccountTag, ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
@@ -37,6 +37,8 @@ pub struct World<'a, C, M, B, S> {
 pub struct CycleOptions {
     /// Names the installation; part of every order's name.
     pub deployment: String,
+    /// The tags that lead the names of orders at real accounts; elsewhere the deployment's own leads.
+    pub tags: BTreeMap<VenueId, AccountTag>,
     /// The first cycle after a start: distribute whatever the signals say.
     pub at_start: bool,
     /// The operator asked for a distribution.
@@ -530,13 +532,19 @@ async fn execute<C: Clock, M: MarketData, B: Broker, S: Store>(
     let intents: Vec<Intent> = orders
         .iter()
         .zip(first_leg..)
-        .map(|(order, leg)| Intent {
-            id: ClientOrderId::derive(&options.deployment, state.cycle, leg, 0),
-            cycle: state.cycle,
-            leg,
-            order: order.clone(),
-            reference_price: reference_price(order, assets),
-            created_at: now,
+        .map(|(order, leg)| {
+            let id = ClientOrderId::derive(&options.deployment, state.cycle, leg, 0);
+            Intent {
+                id: match options.tags.get(&order.venue) {
+                    Some(tag) => id.with_tag(tag),
+                    None => id,
+                },
+                cycle: state.cycle,
+                leg,
+                order: order.clone(),
+                reference_price: reference_price(order, assets),
+                created_at: now,
+            }
         })
         .collect();
     world.store.write_intents(&intents)?;

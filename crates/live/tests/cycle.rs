@@ -3,7 +3,7 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, VirtualTime, qty, symbol, ticker, venue};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, qty, symbol, tags, ticker, venue};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::order::{Outcome, Side};
 use keel_core::policy::{AssetPolicy, Policy, Settings};
@@ -75,7 +75,7 @@ impl Desk {
         venues.insert(venue("other"), Arc::clone(&second) as _);
         let clock = Arc::clone(&time) as Arc<_>;
         let market = LiveMarket::new(venues.clone(), clock, ticker("USDT"), None);
-        let broker = LiveBroker::new(venues, Arc::clone(&time) as _, DEPLOYMENT, None).unwrap();
+        let broker = LiveBroker::new(venues, Arc::clone(&time) as _, tags(), None).unwrap();
         let policy = Policy {
             settings: Settings::default(),
             stablecoin: ticker("USDT"),
@@ -104,6 +104,7 @@ impl Desk {
         };
         let options = CycleOptions {
             deployment: DEPLOYMENT.to_owned(),
+            tags: tags(),
             requested: true,
             ..CycleOptions::default()
         };

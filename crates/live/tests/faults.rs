@@ -4,9 +4,9 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, ticker, venue};
+use double::{Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, tags, ticker, venue};
 use keel_core::amount::Qty;
-use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
+use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
 use keel_core::state::Balance;
 use keel_live::Venues;
@@ -33,8 +33,7 @@ fn connect(
 ) -> LiveBroker {
     let mut venues = Venues::new();
     venues.insert(venue("double"), Arc::clone(venue_double) as _);
-    let mut broker =
-        LiveBroker::new(venues, Arc::clone(time) as _, DEPLOYMENT, checkpoint).unwrap();
+    let mut broker = LiveBroker::new(venues, Arc::clone(time) as _, tags(), checkpoint).unwrap();
     broker.watch(&venue("double"), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
     broker
 }
@@ -475,25 +474,6 @@ fn f022_a_documented_refusal_is_final() {
     let (_, outcome) = desk.buy(50);
     assert!(cause(&outcome).starts_with("not sent: "), "{outcome:?}");
     desk.assert_books(&[]);
-}
-
-#[test]
-fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
-    for open in [true, false] {
-        let mut desk = Desk::new();
-        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
-        if open {
-            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        } else {
-            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        }
-        desk.restart(None);
-        let found = desk.reconcile();
-        let reason = &found.halted[&venue("double")];
-        assert!(reason.contains("second instance or lost journal"), "{reason}");
-        let (_, next) = desk.buy(1);
-        assert!(cause(&next).contains("halted"), "{next:?}");
-    }
 }
 
 #[test]

@@ -70,11 +70,13 @@ struct View {
     names: BTreeMap<String, String>,
 }
 
-/// Whose order it is.
+/// Whose order it is; with the 32 digits of its id, or as many as the venue keeps.
 enum Owner {
     Foreign,
-    /// Ours, with the 32 digits, or as many as the venue keeps.
+    /// The journal has it, under whatever tag it was sent.
     Ours(String),
+    /// It was sent with our key, and the journal does not have it.
+    Stray(String),
 }
 
 impl LiveBroker {
@@ -265,7 +267,7 @@ impl LiveBroker {
         complete
     }
 
-    fn owner(&self, client_id: &str) -> Owner {
+    fn owner(&self, venue: &VenueId, client_id: &str, known_ids: &BTreeSet<String>) -> Owner {
         let digits: String = client_id
             .strip_prefix("t-")
             .unwrap_or(client_id)
@@ -273,8 +275,13 @@ impl LiveBroker {
             .filter(|character| *character != '-')
             .map(|character| character.to_ascii_lowercase())
             .collect();
-        if digits.starts_with(&self.tag) && digits.len() >= 16 {
+        let is_tagged = || self.tags.get(venue).is_some_and(|tag| digits.starts_with(tag.as_str()));
+        if digits.len() < 16 {
+            Owner::Foreign
+        } else if self.is_known(&digits, known_ids) {
             Owner::Ours(digits)
+        } else if is_tagged() {
+            Owner::Stray(digits)
         } else {
             Owner::Foreign
         }
@@ -288,7 +295,7 @@ impl LiveBroker {
 
     fn compare_open(&mut self, venue: &VenueId, order: &OrderState, known_ids: &BTreeSet<String>) {
         let name = &order.venue_order_id;
-        match self.owner(&order.client_id) {
+        match self.owner(venue, &order.client_id, known_ids) {
             Owner::Foreign => {
                 let watched =
                     self.markets.get(venue).is_some_and(|known| known.contains(&order.symbol));
@@ -299,8 +306,8 @@ impl LiveBroker {
                     ));
                 }
             }
-            Owner::Ours(digits) if !self.is_known(&digits, known_ids) => {
-                self.second_instance(venue, name, &digits);
+            Owner::Stray(digits) => {
+                self.second_instance(venue, name, &digits, order.created_at);
             }
             Owner::Ours(digits) => {
                 let settled =
@@ -322,8 +329,12 @@ impl LiveBroker {
         name: &str,
         known_ids: &BTreeSet<String>,
     ) {
-        let digits = match self.owner(name) {
+        let digits = match self.owner(venue, name, known_ids) {
             Owner::Ours(digits) => digits,
+            Owner::Stray(digits) => {
+                self.second_instance(venue, &trade.venue_order_id, &digits, Some(trade.fill.at));
+                return;
+            }
             Owner::Foreign => {
                 let order = (venue.clone(), trade.venue_order_id.clone());
                 let started_at = self.started_at.plus_ms(self.offset_ms(venue));
@@ -336,10 +347,6 @@ impl LiveBroker {
                 return;
             }
         };
-        if !self.is_known(&digits, known_ids) {
-            self.second_instance(venue, &trade.venue_order_id, &digits);
-            return;
-        }
         if self.pending.keys().any(|id| id.as_str().starts_with(&digits)) {
             return;
         }
@@ -358,20 +365,30 @@ impl LiveBroker {
         }
     }
 
-    fn second_instance(&mut self, venue: &VenueId, order: &str, digits: &str) {
-        let reason = format!(
-            "second instance or lost journal: order {order} carries our id {digits}, which the \
-             journal does not know"
-        );
+    /// `at` is when it was made or executed, by the venue's clock.
+    fn second_instance(
+        &mut self,
+        venue: &VenueId,
+        order: &str,
+        digits: &str,
+        at: Option<Timestamp>,
+    ) {
+        let at = at.map(|at| at.plus_ms(-self.offset_ms(venue)));
         // The other instance trades the whole portfolio, not one venue of it.
         let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
         for other in venues {
-            if other == *venue || !self.halted.contains_key(&other) {
-                self.halted.entry(other).or_insert_with(|| reason.clone());
+            let is_news = at.is_none_or(|at| {
+                self.resumed_at.get(&other).is_none_or(|resumed_at| at > *resumed_at)
+            });
+            if is_news && !self.halted.contains_key(&other) {
+                self.halt(
+                    &other,
+                    format!(
+                        "second instance or lost journal: order {order} at {venue} was sent with \
+                         our key as {digits}, which the journal does not know"
+                    ),
+                );
             }
-        }
-        if self.watch.said.insert((venue.clone(), order.to_owned())) {
-            self.notes.push(format!("all trading is halted: {venue}: {reason}"));
         }
     }
 }

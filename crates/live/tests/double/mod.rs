@@ -6,7 +6,9 @@ use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Candle;
 use keel_core::market::MarketRules;
-use keel_core::order::{ClientOrderId, Fee, Fill, Intent, OrderKind, PlannedOrder, Side};
+use keel_core::order::{
+    AccountTag, ClientOrderId, Fee, Fill, Intent, OrderKind, PlannedOrder, Side,
+};
 use keel_core::plan::Markets;
 use keel_core::ports::Clock;
 use keel_core::state::Balance;
@@ -688,10 +690,22 @@ impl ExchangeApi for Double {
     }
 }
 
+/// The tags of the accounts at the doubles.
+pub fn tags() -> BTreeMap<VenueId, AccountTag> {
+    ["double", "other"]
+        .map(|name| (venue(name), AccountTag::new(&venue(name), "key of a test")))
+        .into()
+}
+
+/// The name of an order that some installation sent with our key.
+pub fn id(deployment: &str, cycle: u64, leg: u32) -> ClientOrderId {
+    ClientOrderId::derive(deployment, cycle, leg, 0).with_tag(&tags()[&venue("double")])
+}
+
 /// An intent of our deployment, made at `now`.
 pub fn intent(leg: u32, market: &str, side: Side, amount: &str, now: Timestamp) -> Intent {
     Intent {
-        id: ClientOrderId::derive(DEPLOYMENT, 1, leg, 0),
+        id: id(DEPLOYMENT, 1, leg),
         cycle: 1,
         leg,
         order: PlannedOrder {
