@@ -157,20 +157,15 @@ impl LiveBroker {
     pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
         let now = self.time.now();
         let venue = &intent.order.venue;
-        let by_cost = self.pending.remove(&intent.id).is_some_and(|pending| pending.by_cost);
+        self.pending.remove(&intent.id);
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
         self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
-        let executed = matching::executed(outcome.fills());
-        if matching::is_overfill(intent, by_cost, executed) {
-            self.halt(
-                venue,
-                format!(
-                    "order {} asked for {} {} and {executed} were executed",
-                    intent.id, intent.order.amount, intent.order.symbol.base
-                ),
-            );
+        let facts = self.venues.get(venue).map(|api| api.facts());
+        let by_cost = facts.is_some_and(|facts| matching::is_by_cost(facts, intent));
+        if let Some(more) = matching::overfill(intent, by_cost, outcome.fills()) {
+            self.halt(venue, format!("order {} {more}", intent.id));
         }
         outcome
     }

@@ -163,6 +163,7 @@ pub struct Inner {
     pub markets: Markets,
     pub clock_ahead_ms: i64,
     pub book: Book,
+    buys_by_cost: bool,
     next_id: u64,
 }
 
@@ -199,11 +200,21 @@ impl Double {
     }
 
     pub fn with_validity(time: &Arc<VirtualTime>, validity: Duration) -> Arc<Self> {
+        Self::make(time, validity, false)
+    }
+
+    /// Its market buys spend the cost that was planned, whatever that buys by then.
+    pub fn by_cost(time: &Arc<VirtualTime>) -> Arc<Self> {
+        Self::make(time, Duration::from_secs(5), true)
+    }
+
+    fn make(time: &Arc<VirtualTime>, validity: Duration, buys_by_cost: bool) -> Arc<Self> {
         let facts = Box::leak(Box::new(VenueFacts {
             id: "double",
             urls: &[],
             sandbox_urls: &[],
             validity,
+            buys_by_cost,
             needs_password: false,
             tells_key_rights: false,
             candles_per_request: 100,
@@ -253,6 +264,7 @@ impl Double {
                 markets,
                 clock_ahead_ms: 0,
                 book: Book::default(),
+                buys_by_cost,
                 next_id: 1,
             }),
         })
@@ -367,7 +379,7 @@ impl Inner {
                 symbol: symbol.clone(),
                 side,
                 status: OrderStatus::Open,
-                amount: Some(amount),
+                amount: (!self.is_by_cost(side)).then_some(amount),
                 executed: Qty::ZERO,
                 executed_cost: None,
                 created_at: Some(now),
@@ -378,8 +390,23 @@ impl Inner {
         self.orders.len() - 1
     }
 
-    fn take(&mut self, order: &MarketOrder, now: Timestamp) -> usize {
+    fn is_by_cost(&self, side: Side) -> bool {
+        self.buys_by_cost && side == Side::Buy
+    }
+
+    /// How much of the base it trades when it is executed now.
+    fn amount(&self, order: &MarketOrder) -> Qty {
         let OrderAmount::Base(amount) = order.amount else { panic!("base amounts only") };
+        if self.is_by_cost(order.side) {
+            let cost = amount.get() * order.reference_price.get();
+            Qty::new(cost / self.prices[&order.symbol].get())
+        } else {
+            amount
+        }
+    }
+
+    fn take(&mut self, order: &MarketOrder, now: Timestamp) -> usize {
+        let amount = self.amount(order);
         let index = self.accept(order.id.as_str(), &order.symbol, order.side, amount, now);
         self.execute(index, amount, now);
         self.orders[index].state.status = OrderStatus::Filled;
@@ -545,7 +572,7 @@ impl ExchangeApi for Double {
         let now = self.time.true_now();
         let mut inner = self.inner();
         inner.writes += 1;
-        let OrderAmount::Base(amount) = order.amount else { panic!("base amounts only") };
+        let amount = inner.amount(order);
         let lost = || Err(ApiError::Unknown("timed out".to_owned()));
         let tenth = |tenths: u32| Qty::new(amount.get() * Decimal::from(tenths) / Decimal::TEN);
         let accept = |inner: &mut Inner| {
