@@ -215,9 +215,12 @@ impl Loader<'_> {
     }
 }
 
+/// The option of an exchange that names the recorded one which stands for it.
+pub(crate) const REPLAY_VENUE: &str = "replay_venue";
+
 /// The venue whose files stand for `venue`: `options.replay_venue` of its configuration, or itself.
 pub(crate) fn recorded_venue(config: &Config, venue: &VenueId) -> Result<VenueId, Failure> {
-    let named = config.venues.get(venue).and_then(|venue| venue.options.get("replay_venue"));
+    let named = config.venues.get(venue).and_then(|venue| venue.options.get(REPLAY_VENUE));
     match named {
         None => Ok(venue.clone()),
         Some(value) => value.as_str().and_then(|name| name.parse().ok()).ok_or_else(|| {

@@ -7,6 +7,7 @@ use crate::cli::ConfigArg;
 use crate::commands::data::count;
 use crate::exit::{Code, Failure};
 use crate::journal::Reader;
+use crate::replay::REPLAY_VENUE;
 use keel_config::Config;
 use std::path::{Path, PathBuf};
 
@@ -106,6 +107,13 @@ pub(super) fn configuration(config: &Config, report: &mut Report) {
         .collect();
     for venue in unused {
         report.note(venue, "in exchange_configurations, but no asset is traded there");
+    }
+    for (venue, settings) in &config.venues {
+        let unused: Vec<&str> =
+            settings.options.names().filter(|name| *name != REPLAY_VENUE).collect();
+        if !unused.is_empty() {
+            report.note(venue, format!("options that Keel does not use: {}", unused.join(", ")));
+        }
     }
 }
 

@@ -5,4 +5,5 @@
 mod crash;
 mod cycles;
 mod faults;
+mod soak;
 mod support;

@@ -216,6 +216,16 @@ impl Bench {
         self.balances_agree();
     }
 
+    /// Cycles that ended.
+    pub fn cycles_done(&self) -> u64 {
+        self.path("keel.sqlite")
+            .exists()
+            .then(|| self.try_query("SELECT COALESCE(MAX(cycle), 0) FROM cycles"))
+            .flatten()
+            .and_then(|rows| rows[0][0].parse().ok())
+            .unwrap_or(0)
+    }
+
     /// Orders whose outcome is not known.
     pub fn unresolved(&self) -> usize {
         let sql = "SELECT id FROM intents WHERE COALESCE((SELECT outcome FROM outcomes WHERE

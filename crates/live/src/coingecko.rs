@@ -1,5 +1,7 @@
-//! Market caps from CoinGecko: one request for all assets, at most one a minute.
+//! Market caps from CoinGecko: one request for all assets (one for every 250 of them), at most once
+//! a minute.
 
+use crate::cap_archive;
 use crate::time::milliseconds;
 use keel_core::amount::Price;
 use keel_core::asset::Ticker;
@@ -8,8 +10,6 @@ use keel_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -167,12 +167,6 @@ impl CoinGecko {
         if ids.is_empty() {
             return Ok(Caps { fetched_at: now, ..Caps::default() });
         }
-        if ids.len() > IDS_MAX {
-            return Err(PortError(format!(
-                "CoinGecko answers for at most {IDS_MAX} ids at once, {} are configured",
-                ids.len()
-            )));
-        }
         let may_ask = {
             let mut memory = self.memory();
             if self.is_fresh(&memory, &ids, now) {
@@ -210,37 +204,19 @@ impl CoinGecko {
         }
     }
 
-    /// Adds the caps that were used to the archive, in the form that `keel trade --replay` reads.
+    /// Adds the caps that were used to the archive, if there is one.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written, or its last row is from later.
     pub fn archive(
         &self,
         fetched_at: Timestamp,
         caps: &[(Ticker, String, CapQuote)],
     ) -> Result<(), PortError> {
-        let Some(directory) = &self.settings.archive else { return Ok(()) };
-        let failed = |error: std::io::Error| {
-            PortError(format!("the archive of caps in {}: {error}", directory.display()))
-        };
-        std::fs::create_dir_all(directory).map_err(failed)?;
-        for (ticker, id, quote) in caps {
-            let path = directory.join(format!("{ticker}.csv"));
-            let is_new = std::fs::metadata(&path).map_or(true, |data| data.len() == 0);
-            let mut rows = String::new();
-            if is_new {
-                rows.push_str("date,cap_usd,price_usd,as_of,id\n");
-            }
-            let price = quote.price_usd.map(|price| price.to_string()).unwrap_or_default();
-            let _ = writeln!(rows, "{fetched_at},{},{price},{},{id}", quote.cap_usd, quote.as_of);
-            std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .and_then(|mut file| file.write_all(rows.as_bytes()))
-                .map_err(failed)?;
-        }
-        Ok(())
+        self.settings
+            .archive
+            .as_deref()
+            .map_or(Ok(()), |directory| cap_archive::append(directory, fetched_at, caps))
     }
 
     /// Whether the last answer covers the question and is young enough.
@@ -272,12 +248,26 @@ impl CoinGecko {
         }
     }
 
+    /// All ids in one request, or in as few as CoinGecko allows.
     async fn fetch(
         &self,
         ids: &BTreeSet<&str>,
         now: Timestamp,
     ) -> Result<BTreeMap<String, CapQuote>, Failure> {
-        let list = ids.iter().copied().collect::<Vec<_>>().join(",");
+        let ids: Vec<&str> = ids.iter().copied().collect();
+        let mut quotes = BTreeMap::new();
+        for page in ids.chunks(IDS_MAX) {
+            quotes.extend(self.fetch_page(page, now).await?);
+        }
+        Ok(quotes)
+    }
+
+    async fn fetch_page(
+        &self,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, CapQuote>, Failure> {
+        let list = ids.join(",");
         let url = url::Url::parse_with_params(
             &format!("{}/coins/markets", self.settings.base_url.trim_end_matches('/')),
             [("vs_currency", "usd"), ("ids", list.as_str()), ("per_page", "250")],
@@ -320,11 +310,7 @@ fn sensitive(key: &str) -> Result<reqwest::header::HeaderValue, String> {
 }
 
 /// Reads a body. Anything but a list of coins of which we asked for at least one is no answer.
-fn read(
-    body: &[u8],
-    ids: &BTreeSet<&str>,
-    now: Timestamp,
-) -> Result<BTreeMap<String, CapQuote>, String> {
+fn read(body: &[u8], ids: &[&str], now: Timestamp) -> Result<BTreeMap<String, CapQuote>, String> {
     let rows: Vec<Value> = serde_json::from_slice(body).map_err(|_| {
         format!("CoinGecko's answer is not a list of coins, but begins with {}", beginning(body))
     })?;
@@ -347,9 +333,15 @@ fn read(
         }
     }
     if known == 0 {
-        return Err("CoinGecko's answer holds none of the configured ids".to_owned());
+        return Err(format!("CoinGecko's answer holds none of the ids {}", shortened(ids)));
     }
     Ok(quotes)
+}
+
+/// The first few ids.
+fn shortened(ids: &[&str]) -> String {
+    let more = if ids.len() > 3 { ", ..." } else { "" };
+    format!("{}{more}", ids[..ids.len().min(3)].join(", "))
 }
 
 /// A number in JSON, by its digits.

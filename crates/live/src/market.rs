@@ -39,7 +39,8 @@ const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
 #[derive(Default)]
 struct Seen {
     markets: Option<(Timestamp, Arc<Markets>)>,
-    markets_tried_at: Option<Timestamp>,
+    /// When and why the table could not be read, until it could.
+    markets_failed: Option<(Timestamp, String)>,
     /// When the clock was measured, and how far the venue's is ahead.
     clock: Option<(Timestamp, i64)>,
     histories: BTreeMap<(Symbol, Timeframe), History>,
@@ -259,38 +260,35 @@ impl MarketData for LiveMarket {
     async fn markets(&self, venue: &VenueId) -> Result<Arc<Markets>, PortError> {
         let api = self.api(venue)?;
         let now = self.time.now();
-        let (known, tried_at) =
-            self.with(venue, |seen| (seen.markets.clone(), seen.markets_tried_at));
+        let (known, failed) =
+            self.with(venue, |seen| (seen.markets.clone(), seen.markets_failed.clone()));
         let is_due = |at: Timestamp, ms: i64| !(0..ms).contains(&now.since_ms(at));
+        let known = known.filter(|(at, _)| !is_due(*at, MARKETS_KEPT_MS));
         if let Some((at, markets)) = &known
-            && (!is_due(*at, MARKETS_MS)
-                || tried_at.is_some_and(|at| !is_due(at, MARKETS_RETRY_MS)))
-            && !is_due(*at, MARKETS_KEPT_MS)
+            && !is_due(*at, MARKETS_MS)
         {
             return Ok(Arc::clone(markets));
         }
-        self.with(venue, |seen| seen.markets_tried_at = Some(now));
-        let answer = api.markets().await.map_err(|error| error.to_string());
-        let cause = match (answer, &known) {
-            (Ok(markets), Some((_, old))) if markets.len() * 2 < old.len() => format!(
-                "its new market table has {} markets, the last one had {}",
-                markets.len(),
-                old.len()
-            ),
-            (Ok(markets), _) => {
-                let markets = Arc::new(markets);
-                self.with(venue, |seen| seen.markets = Some((now, Arc::clone(&markets))));
-                return Ok(markets);
-            }
-            (Err(cause), _) => cause,
+        let cause = match failed.filter(|(at, _)| !is_due(*at, MARKETS_RETRY_MS)) {
+            Some((_, cause)) => cause,
+            None => match read_markets(&**api, known.as_ref().map(|(_, old)| &**old)).await {
+                Ok(markets) => {
+                    let markets = Arc::new(markets);
+                    self.with(venue, |seen| {
+                        seen.markets = Some((now, Arc::clone(&markets)));
+                        seen.markets_failed = None;
+                    });
+                    return Ok(markets);
+                }
+                Err(cause) => {
+                    self.with(venue, |seen| seen.markets_failed = Some((now, cause.clone())));
+                    cause
+                }
+            },
         };
-        match known {
-            Some((at, markets)) if !is_due(at, MARKETS_KEPT_MS) => {
-                self.note(format!("{venue}: the market table of {at} stays in use: {cause}"));
-                Ok(markets)
-            }
-            _ => Err(PortError(cause)),
-        }
+        let (at, markets) = known.ok_or_else(|| PortError(cause.clone()))?;
+        self.note(format!("{venue}: the market table of {at} stays in use: {cause}"));
+        Ok(markets)
     }
 
     async fn candles(
@@ -444,6 +442,17 @@ impl MarketData for LiveMarket {
         }
         Ok(Depth::Book { bids: book.bids, asks: book.asks })
     }
+}
+
+/// A new market table; one that lost half of the markets is no answer.
+async fn read_markets(api: &dyn ExchangeApi, old: Option<&Markets>) -> Result<Markets, String> {
+    let markets = api.markets().await.map_err(|error| error.to_string())?;
+    let known = old.map_or(0, Markets::len);
+    if markets.len() * 2 < known {
+        let seen = markets.len();
+        return Err(format!("its new market table has {seen} markets, the last one had {known}"));
+    }
+    Ok(markets)
 }
 
 fn ids(assets: &[AssetPolicy]) -> Vec<String> {

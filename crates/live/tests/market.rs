@@ -236,6 +236,20 @@ fn the_market_table_is_read_every_hour_and_a_halved_one_is_refused() {
 }
 
 #[test]
+fn a_venue_that_gives_no_market_table_is_asked_once_a_minute() {
+    let desk = Desk::new(1);
+    desk.venue.inner().down = true;
+    let markets = || block_on(desk.market.markets(&venue("double")));
+    let refused = markets().unwrap_err();
+    let reads = desk.venue.inner().reads;
+    assert_eq!(markets().unwrap_err(), refused);
+    assert_eq!(desk.venue.inner().reads, reads, "not asked again at once");
+    desk.venue.inner().down = false;
+    desk.time.advance_ms(60_000);
+    assert_eq!(markets().unwrap().len(), 3);
+}
+
+#[test]
 fn the_stablecoins_own_market_tells_its_price_in_dollars() {
     for (market, last, peg) in [("USDT/USD", "0.65", "0.65"), ("USDC/USDT", "1.25", "0.8")] {
         let desk = Desk::new(1);

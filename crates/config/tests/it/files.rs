@@ -37,7 +37,6 @@ fn a_file_of_the_python_program_loads_unchanged() {
     assert_eq!(config.bot.cycle_sleep, Duration::from_secs(60));
     assert_eq!(config.bot.max_retries_network, 3);
     assert_eq!(config.logging.level, LogLevel::Info);
-    assert_eq!(config.logging.external_lib_levels["ccxt"], LogLevel::Warn);
     assert_eq!(config.paths.journal, desk.path("state/keel.sqlite"));
 }
 
