@@ -5,6 +5,8 @@ use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -309,11 +311,18 @@ fn f085_f086_a_venue_that_refuses_the_key_is_left_alone_and_the_other_trades() {
 #[test]
 fn f087_proxy_variables_are_ignored() {
     let bench = Bench::new(rising());
+    // The system accepts for it: a connection that nobody takes is still in its queue afterwards.
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    proxy.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", proxy.local_addr().unwrap());
     let mut command = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"] {
-        command.env(name, "http://127.0.0.1:9");
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+    {
+        command.env(name, &url);
     }
     let output = finish(&mut command);
+    let asked = proxy.accept().map_err(|error| error.kind());
+    assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "the proxy was asked");
     assert!(output.status.success(), "{}", told(&output));
     assert!(orders_sent(&bench) > 0);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Asset, Bench, asset};
 use keel_simex::SimexConfig;
-use keel_simex::config::{coin, default_venue, stablecoin};
+use keel_simex::config::{VenueConfig, coin, default_venue, stablecoin};
 use keel_simex::prices::Place;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -56,7 +56,11 @@ fn world() -> SimexConfig {
             .map(|asset| format!("{}/USDT", asset.ticker))
             .collect();
         let markets: Vec<&str> = markets.iter().map(String::as_str).collect();
-        (place, default_venue(name, &markets, Decimal::from(5)))
+        // Binance publishes its limits, so that more is allowed and the cycles come faster.
+        (
+            place,
+            VenueConfig { limit_factor: 100, ..default_venue(name, &markets, Decimal::from(5)) },
+        )
     };
     SimexConfig {
         assets,

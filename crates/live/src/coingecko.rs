@@ -7,6 +7,7 @@ use keel_core::amount::Price;
 use keel_core::asset::Ticker;
 use keel_core::ports::PortError;
 use keel_core::time::Timestamp;
+use keel_net::{Lookup, without_url};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub struct CoinGeckoSettings {
     pub price_deviation_max: f64,
     /// A directory that gets one file per asset, with a row for each cap that was used.
     pub archive: Option<PathBuf>,
+    /// Where its host name leads.
+    pub lookup: Lookup,
 }
 
 impl Default for CoinGeckoSettings {
@@ -70,6 +73,7 @@ impl Default for CoinGeckoSettings {
             ttl: Duration::from_secs(300),
             price_deviation_max: 0.1,
             archive: None,
+            lookup: Lookup::default(),
         }
     }
 }
@@ -131,22 +135,24 @@ impl CoinGecko {
     /// A client.
     ///
     /// # Errors
-    /// When the TLS library cannot be set up, or the base URL is none.
+    /// When the TLS library cannot be set up, or the base URL is none that may be asked
+    /// ([`keel_net::host_of`]).
     pub fn new(settings: CoinGeckoSettings) -> Result<Self, PortError> {
-        let usable = url::Url::parse(&settings.base_url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
-        if !usable {
+        let refused = match keel_net::host_of(&settings.base_url) {
+            Err(why) => Some(why),
+            Ok(_) => {
+                settings.base_url.contains(['?', '#']).then(|| "it ends in a query".to_owned())
+            }
+        };
+        if let Some(why) = refused {
             return Err(PortError(format!(
-                "the address of CoinGecko cannot be used; expected one such as {PUBLIC_URL}"
+                "the address of CoinGecko cannot be used: {why}; expected one such as {PUBLIC_URL}"
             )));
         }
-        let http = reqwest::Client::builder()
+        let http = keel_net::client(settings.lookup.clone())
             .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| PortError(format!("CoinGecko: {}", error.without_url())))?;
+            .map_err(|error| PortError(format!("CoinGecko: {}", without_url(error))))?;
         Ok(Self { http, settings, memory: Mutex::default() })
     }
 
@@ -279,7 +285,7 @@ impl CoinGecko {
             Key::Demo(key) => request = request.header("x-cg-demo-api-key", sensitive(key)?),
             Key::Pro(key) => request = request.header("x-cg-pro-api-key", sensitive(key)?),
         }
-        let failed = |error: reqwest::Error| format!("CoinGecko: {}", error.without_url());
+        let failed = |error| format!("CoinGecko: {}", without_url(error));
         let mut reply = request.send().await.map_err(failed)?;
         let status = reply.status();
         if !status.is_success() {

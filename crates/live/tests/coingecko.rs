@@ -11,6 +11,7 @@ use keel_core::time::{Timeframe, Timestamp};
 use keel_live::Venues;
 use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key};
 use keel_live::market::LiveMarket;
+use keel_net::Lookup;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -196,6 +197,28 @@ fn there_is_at_most_one_request_a_minute_and_none_while_the_answer_is_young() {
         let with_new = ids(&["bitcoin", "ethereum"]);
         assert!(!client.caps(&with_new, soon).await.unwrap().is_new);
         assert!(client.caps(&with_new, minutes(6)).await.unwrap().is_new, "a new id is asked for");
+    });
+}
+
+#[test]
+fn f081_f098_nothing_is_asked_at_an_address_inside_the_network() {
+    for inside in ["http://169.254.169.254/api", "https://10.0.0.5/api/v3", "file:///etc/passwd"] {
+        let settings = CoinGeckoSettings { base_url: inside.to_owned(), ..Default::default() };
+        assert!(CoinGecko::new(settings).is_err(), "{inside}");
+    }
+    run(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let settings = CoinGeckoSettings {
+            base_url: format!("https://api.coingecko.example:{port}/api/v3"),
+            lookup: Lookup::new(|_| std::future::ready(Ok(vec![[127, 0, 0, 1].into()]))),
+            ..Default::default()
+        };
+        let client = CoinGecko::new(settings).unwrap();
+        let why = client.caps(&ids(&["bitcoin"]), START).await.unwrap_err().to_string();
+        assert!(why.contains("api.coingecko.example leads to 127.0.0.1"), "{why}");
+        assert!(listener.accept().is_err(), "nobody connected");
     });
 }
 

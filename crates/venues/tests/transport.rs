@@ -15,7 +15,6 @@ use loopback::{FACTS, NOW_MS, Server, options, reply, send, transport};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -298,33 +297,6 @@ async fn f084_a_reset_at_any_byte_is_told_by_its_phase() {
     let server = Server::answering(move |_, _| whole.clone());
     let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await.unwrap();
     assert_eq!(answer.body, "{\"orderId\":28}");
-}
-
-#[test]
-fn f087_proxies_of_the_environment_are_ignored() {
-    let server = Server::answering(|_, _| reply(200, "", "{\"direct\":1}"));
-    let proxy = Server::answering(|_, _| reply(200, "", "{\"proxied\":1}"));
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "f087_child", "--ignored"]).env("KEEL_TEST_URL", server.url());
-    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-    {
-        child.env(name, proxy.url());
-    }
-    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
-        child.env_remove(name);
-    }
-    let output = child.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(server.count(), 1);
-    assert_eq!(proxy.connections(), 0);
-}
-
-#[tokio::test]
-#[ignore = "started by f087_proxies_of_the_environment_are_ignored with proxies in its environment"]
-async fn f087_child() {
-    let Ok(url) = std::env::var("KEEL_TEST_URL") else { return };
-    let answer = send(&transport(&url), &url, Kind::PublicRead).await.unwrap();
-    assert_eq!(answer.body, "{\"direct\":1}");
 }
 
 /// Twenty units in a minute: sixteen are planned, four at once, three of them for public reads.

@@ -3,6 +3,7 @@
 mod breaker;
 mod clock;
 mod gate;
+mod limit;
 mod send;
 
 pub use clock::{ClockSample, SystemClock, measure_clock};
@@ -12,6 +13,7 @@ use crate::api::{Used, VenueFacts};
 use crate::http::{Charge, Kind, Reply, Request, Transport, TransportError};
 use crate::wire::retry_after;
 use async_trait::async_trait;
+use keel_net::Lookup;
 use send::Wire;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -57,6 +59,8 @@ pub struct HttpOptions {
     pub clock: SystemClock,
     /// A number from 0 up to 1 that spreads the pauses between tries.
     pub random: fn() -> f64,
+    /// Where host names lead.
+    pub lookup: Lookup,
 }
 
 impl Default for HttpOptions {
@@ -66,6 +70,7 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(15),
             clock: clock::wall_clock_ms,
             random,
+            lookup: Lookup::default(),
         }
     }
 }
@@ -90,22 +95,18 @@ impl HttpTransport {
     /// limits through `gates`.
     ///
     /// # Errors
-    /// A message for the operator when the URL is none, or is plain HTTP to another computer.
+    /// A message for the operator when the URL is none, or leads where nothing may be sent
+    /// ([`keel_net::host_of`]).
     pub fn new(
         base_url: &str,
         facts: &VenueFacts,
         gates: &Gates,
         options: HttpOptions,
     ) -> Result<Self, String> {
+        let wire = Wire::new(base_url, options.timeout, &options.lookup)?;
         // Two venues at one address, as on a simulated exchange, have limits of their own.
-        let host = format!("{} {}", send::host_of(base_url)?, facts.id);
-        Ok(Self {
-            wire: Wire::new(options.timeout)?,
-            gate: gates.host(&host, facts.buckets),
-            used: facts.used,
-            options,
-            offset_ms: AtomicI64::new(0),
-        })
+        let gate = gates.host(&format!("{} {}", wire.host(), facts.id), facts.buckets);
+        Ok(Self { wire, gate, used: facts.used, options, offset_ms: AtomicI64::new(0) })
     }
 
     /// The venue's clock minus this computer's, in milliseconds; used for every signature from now on.
@@ -233,5 +234,9 @@ impl Transport for HttpTransport {
 
     fn pause(&self, wait: Duration) {
         self.gate.pause(wait);
+    }
+
+    fn adopt(&self, bucket: &str, units: u32) {
+        self.gate.adopt(bucket, units);
     }
 }
