@@ -38,12 +38,20 @@ pub trait Account: Broker {
 
     /// The markets that the policy may trade, for the comparison.
     fn watch(&mut self, config: &Config);
+
+    /// Venues whose market table may be outdated, since they refused an order that it allows.
+    fn take_doubted(&mut self) -> BTreeSet<VenueId> {
+        BTreeSet::new()
+    }
 }
 
 /// What live market data does besides answers.
 pub trait Feed: MarketData {
     /// Fetches what the next cycle will ask for, several things at a time.
     fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) -> impl Future<Output = ()>;
+
+    /// The market table of that venue may be outdated.
+    fn doubt_markets(&self, venue: &VenueId);
 
     /// What the operator should know since the last call.
     fn take_notes(&self) -> Vec<String>;
@@ -52,6 +60,10 @@ pub trait Feed: MarketData {
 impl Feed for LiveMarket {
     async fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) {
         self.prefetch(&due(policy, state, now)).await;
+    }
+
+    fn doubt_markets(&self, venue: &VenueId) {
+        Self::doubt_markets(self, venue);
     }
 
     fn take_notes(&self) -> Vec<String> {
@@ -159,6 +171,9 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
             };
+            for venue in self.broker.broker().take_doubted() {
+                self.market.doubt_markets(&venue);
+            }
             for note in self.market.take_notes() {
                 self.reporter.event(Event::Market(note));
             }

@@ -3,6 +3,7 @@
 use crate::support::{Bench, finish, rising, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
+use keel_simex::rules::MarketStatus;
 use keel_simex::server::Double;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -215,6 +216,32 @@ fn f046_a_skewed_venue_clock_is_measured_and_a_jump_is_a_refusal() {
     );
     assert!(outcomes.iter().any(|row| row[0] == "filled"), "{outcomes:?}");
     bench.settles();
+}
+
+#[test]
+fn f061_a_market_that_is_halted_after_its_table_was_read_is_left_alone_once_it_refused() {
+    let mut bench = Bench::new(rising());
+    bench.config["bot_settings"]["cycle_sleep_duration_seconds"] = 2.into();
+    bench.write_config();
+    let mut is_halted = false;
+    let left_alone =
+        "SELECT cycle FROM decisions WHERE ticker = 'ETH' AND reason = 'market_halted'";
+    let output = bench.run_for(Duration::from_secs(150), || {
+        if orders_sent(&bench) == 0 {
+            return false;
+        }
+        if !is_halted {
+            bench.simex.set_market(Place::Binance, "ETH/USDT", MarketStatus::Halted);
+            is_halted = true;
+        }
+        // Something to distribute whenever balances are read again.
+        bench.simex.deposit(Place::Binance, "USDT", 1000.into());
+        bench.try_query(left_alone).is_some_and(|rows| !rows.is_empty())
+    });
+    assert!(output.status.success(), "{}", told(&output));
+    let refused = bench.query("SELECT id FROM outcomes WHERE detail LIKE '%Market is closed%'");
+    assert!((1..=10).contains(&refused.len()), "{refused:?}");
+    assert!(!bench.query(left_alone).is_empty(), "the table was not read again");
 }
 
 /// There are no WebSockets; what they could do, a silent or talking-nonsense REST interface can.

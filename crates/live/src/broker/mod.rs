@@ -47,6 +47,8 @@ pub struct LiveBroker {
     halted: BTreeMap<VenueId, String>,
     /// When the operator last let a venue trade again: what was there by then is known to them.
     resumed_at: BTreeMap<VenueId, Timestamp>,
+    /// Venues that refused an order for its market or its amount.
+    doubted: BTreeSet<VenueId>,
     notes: Vec<String>,
 }
 
@@ -75,6 +77,7 @@ impl LiveBroker {
             watch: reconcile::Watch::default(),
             halted: BTreeMap::new(),
             resumed_at: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             notes: Vec::new(),
         };
         if let Some(text) = checkpoint {
@@ -138,6 +141,12 @@ impl LiveBroker {
         let mut notes = std::mem::take(&mut self.notes);
         notes.append(&mut self.books().notes);
         notes
+    }
+
+    /// Venues that refused an order for its market or its amount since the last call: what is known of
+    /// their markets may be outdated.
+    pub fn take_doubted(&mut self) -> BTreeSet<VenueId> {
+        std::mem::take(&mut self.doubted)
     }
 
     fn api(&self, venue: &VenueId) -> Result<Arc<dyn ExchangeApi>, PortError> {

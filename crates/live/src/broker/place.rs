@@ -128,7 +128,10 @@ impl LiveBroker {
             Err(ApiError::Refused { refusal: Refusal::NotFound, message, .. }) => {
                 Verdict::Waits(format!("an answer that fits no new order: {message}"))
             }
-            Err(error @ ApiError::Refused { .. }) => {
+            Err(error @ ApiError::Refused { refusal, .. }) => {
+                if matches!(refusal, Refusal::Market | Refusal::Parameters) {
+                    self.doubted.insert(intent.order.venue.clone());
+                }
                 Verdict::Known(Outcome::Rejected { reason: error.to_string() })
             }
             Err(ApiError::Unknown(cause)) => Verdict::Waits(cause),

@@ -159,6 +159,7 @@ pub struct Inner {
     pub reads: u32,
     pub candles: BTreeMap<Symbol, Vec<Candle>>,
     pub candle_calls: u32,
+    pub market_calls: u32,
     pub quotes: Option<Vec<TickerQuote>>,
     pub markets: Markets,
     pub clock_ahead_ms: i64,
@@ -260,6 +261,7 @@ impl Double {
                 reads: 0,
                 candles: BTreeMap::new(),
                 candle_calls: 0,
+                market_calls: 0,
                 quotes: None,
                 markets,
                 clock_ahead_ms: 0,
@@ -508,7 +510,9 @@ impl ExchangeApi for Double {
     }
 
     async fn markets(&self) -> Answer<Markets> {
-        Ok(self.read()?.markets.clone())
+        let mut inner = self.read()?;
+        inner.market_calls += 1;
+        Ok(inner.markets.clone())
     }
 
     async fn candles(
