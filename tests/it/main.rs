@@ -15,6 +15,8 @@ mod fault_catalogue;
 #[cfg(test)]
 mod keel;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
 mod plan_cases;
 #[cfg(test)]
 mod reports;
