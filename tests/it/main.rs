@@ -13,6 +13,8 @@ mod desk;
 #[cfg(test)]
 mod fault_catalogue;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod modes;
@@ -22,5 +24,7 @@ mod plan_cases;
 mod reports;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod session;
 #[cfg(test)]
 mod shared;

@@ -1,6 +1,6 @@
 //! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
 
-use crate::support::{Bench, finish, rising, told, wait_for};
+use crate::support::{Bench, finish, rising, terminate, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::rules::MarketStatus;
@@ -9,12 +9,11 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-const ORDERS: [(&str, &str); 2] =
+pub const ORDERS: [(&str, &str); 2] =
     [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
 
-fn orders_sent(bench: &Bench) -> u64 {
+pub fn orders_sent(bench: &Bench) -> u64 {
     bench.simex.calls(Double::Binance, ORDERS[0].1) + bench.simex.calls(Double::Okx, ORDERS[1].1)
 }
 
@@ -139,22 +138,9 @@ fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
 
-    // The same keys on another computer, where there is another journal or none.
-    std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
-    for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), bench.path("other/strategies").join(entry.file_name()))
-            .unwrap();
-    }
-    std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
-    let other = |arguments: &[&str]| {
-        let always = ["trade", "--live", "--yes", "--cycles", "1"];
-        let mut command = bench.command(&[&always[..], arguments].concat());
-        let output = finish(command.current_dir(bench.path("other")));
-        assert!(output.status.success(), "{}", told(&output));
-    };
-    other(&[]);
-    terminate(&mut first, Duration::from_secs(5));
+    // The same keys on another computer, where there is no journal.
+    traded_elsewhere(&bench, &[]);
+    terminate(&mut first);
     let halt = "trading at binance is halted: second instance or lost journal";
     let log = std::fs::read_to_string(bench.path("other/logs/keel.log")).unwrap();
     assert!(log.contains(halt), "{log}");
@@ -162,9 +148,9 @@ fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     bench.settles();
     let sent = orders_sent(&bench);
     bench.simex.deposit(Place::Binance, "USDT", 5000.into());
-    other(&[]);
+    traded_elsewhere(&bench, &[]);
     assert_eq!(orders_sent(&bench), sent, "it is still halted");
-    other(&["--resume", "binance", "--resume", "okx"]);
+    traded_elsewhere(&bench, &["--resume", "binance", "--resume", "okx"]);
     let resumed = orders_sent(&bench);
     assert!(resumed > sent, "the operator lets it go on");
 
@@ -174,19 +160,19 @@ fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     assert!(bench.log().contains(halt), "{}", bench.log());
 }
 
-fn terminate(child: &mut std::process::Child, longest: Duration) -> std::process::ExitStatus {
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > longest + Duration::from_secs(2) {
-            child.kill().unwrap();
-            panic!("still there after {:?}", start.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(10));
+/// One cycle in another directory, with whatever of the journal is there already.
+pub fn traded_elsewhere(bench: &Bench, arguments: &[&str]) {
+    std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
+    for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), bench.path("other/strategies").join(entry.file_name()))
+            .unwrap();
     }
+    std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
+    let always = ["trade", "--live", "--yes", "--cycles", "1"];
+    let mut other = bench.command(&[&always[..], arguments].concat());
+    let output = finish(other.current_dir(bench.path("other")));
+    assert!(output.status.success(), "{}", told(&output));
 }
 
 #[test]
@@ -197,7 +183,7 @@ fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_aga
     let mut command = bench.command(&["trade", "--live", "--yes"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the order", || bench.simex.calls(Double::Binance, ORDERS[0].1) > 0);
-    terminate(&mut child, Duration::from_secs(5));
+    assert_eq!(terminate(&mut child).code(), Some(0));
     bench.settles();
 }
 

@@ -4,6 +4,8 @@
 
 mod crash;
 mod cycles;
+mod daemon;
 mod faults;
+mod rights;
 mod soak;
 mod support;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -127,7 +127,8 @@ impl Bench {
         self.write(&self.config);
     }
 
-    fn write(&self, config: &Value) {
+    /// Writes another configuration in its place.
+    pub fn write(&self, config: &Value) {
         let path = self.path("keel.json");
         std::fs::write(&path, serde_json::to_string_pretty(config).unwrap()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -336,6 +337,22 @@ pub fn finish(command: &mut Command) -> Output {
     let output = child.wait_with_output().unwrap();
     let _ = sender.send(());
     output
+}
+
+/// Asks a daemon to stop, which takes five seconds at most: that is promised.
+pub fn terminate(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if start.elapsed() > Duration::from_secs(5) {
+            child.kill().unwrap();
+            panic!("still there after {:?}", start.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 pub fn told(output: &Output) -> String {

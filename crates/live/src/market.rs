@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
-use keel_core::limits::Depth;
+use keel_core::limits::{Depth, REFERENCE_AGE_MAX_MS};
 use keel_core::plan::Markets;
 use keel_core::policy::{AssetPolicy, Policy};
 use keel_core::ports::{CapPoint, MarketData, PortError, PricePoint};
@@ -415,20 +415,31 @@ impl MarketData for LiveMarket {
                     continue;
                 }
             };
-            let listed = |symbol: &&Symbol| markets.get(*symbol).is_some_and(|rules| rules.active);
-            let Some(symbol) = [&direct, &inverse].into_iter().find(listed) else { continue };
-            match self.prices(venue, std::slice::from_ref(symbol)).await {
-                Err(error) => failure = Some(error),
-                Ok(points) => {
-                    let Some(point) = points.into_iter().flatten().next() else { continue };
+            for symbol in [&direct, &inverse] {
+                let Some(rules) = markets.get(symbol) else { continue };
+                let points = match rules.active {
+                    true => self.prices(venue, std::slice::from_ref(symbol)).await,
+                    false => Ok(Vec::new()),
+                };
+                let now = self.time.now();
+                let told = points.map(|points| {
+                    let recent =
+                        |point: &PricePoint| now.since_ms(point.as_of) <= REFERENCE_AGE_MAX_MS;
+                    let point = points.into_iter().flatten().find(recent)?;
                     let price = if *symbol == direct {
-                        Some(point.price.get())
+                        point.price.get()
                     } else {
-                        Decimal::ONE.checked_div(point.price.get())
+                        Decimal::ONE.checked_div(point.price.get())?
                     };
-                    if let Some(price) = price.map(Price::new) {
-                        return Ok(Some(PricePoint { price, ..point }));
+                    Some(PricePoint { price: Price::new(price), ..point })
+                });
+                match told {
+                    Ok(Some(point)) => return Ok(Some(point)),
+                    Ok(None) => {
+                        failure =
+                            Some(PortError(format!("{symbol} at {venue} tells no recent price")));
                     }
+                    Err(error) => failure = Some(error),
                 }
             }
         }

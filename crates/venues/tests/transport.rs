@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -119,6 +120,26 @@ async fn a_host_that_keeps_failing_is_left_alone_but_not_for_the_other_kind() {
     assert!(not_sent(&send(&transport, &server.url(), Kind::PrivateRead).await));
     assert_eq!(server.count(), 5);
     assert!(send(&transport, &server.url(), Kind::Write).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_order_that_waited_for_its_turn_does_not_leave_after_a_stop() {
+    let server = Server::answering(|_, _| reply(200, "", "{}"));
+    let transport = transport(&server.url());
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_stopped);
+    transport.write_only_while(Arc::new(move || !asked.load(Ordering::SeqCst)));
+    assert!(send(&transport, &server.url(), Kind::Write).await.is_ok());
+    transport.pause_until_ms(NOW_MS + 1000);
+    let url = server.url();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        is_stopped.store(true, Ordering::SeqCst);
+    };
+    let (waited, ()) = tokio::join!(send(&transport, &url, Kind::Write), stop);
+    assert!(not_sent(&waited));
+    assert_eq!(server.count(), 1);
+    assert!(send(&transport, &server.url(), Kind::PrivateRead).await.is_ok(), "reads go on");
 }
 
 #[tokio::test]

@@ -94,9 +94,14 @@ impl HostGate {
         })?;
         let admitted = self.wait_for_turn(kind, charges, deadline).await;
         if admitted.is_err() {
-            self.breaker(kind).withdraw();
+            self.withdraw(kind);
         }
         admitted
+    }
+
+    /// What was admitted is not sent after all.
+    pub(super) fn withdraw(&self, kind: Kind) {
+        self.breaker(kind).withdraw();
     }
 
     async fn wait_for_turn(

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use keel_net::Lookup;
 use send::Wire;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -88,7 +88,11 @@ pub struct HttpTransport {
     used: fn(&Reply) -> Vec<Used>,
     options: HttpOptions,
     offset_ms: AtomicI64,
+    may_write: OnceLock<MayWrite>,
 }
+
+/// Whether orders may leave at this moment.
+pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl HttpTransport {
     /// A transport to `base_url` for this venue; transports to the same host and venue share their
@@ -106,7 +110,20 @@ impl HttpTransport {
         let wire = Wire::new(base_url, options.timeout, &options.lookup)?;
         // Two venues at one address, as on a simulated exchange, have limits of their own.
         let gate = gates.host(&format!("{} {}", wire.host(), facts.id), facts.buckets);
-        Ok(Self { wire, gate, used: facts.used, options, offset_ms: AtomicI64::new(0) })
+        Ok(Self {
+            wire,
+            gate,
+            used: facts.used,
+            options,
+            offset_ms: AtomicI64::new(0),
+            may_write: OnceLock::new(),
+        })
+    }
+
+    /// Asks before each write, at the last moment: one may have waited for its turn for seconds, and
+    /// the operator may have stopped trading since. Can be set once.
+    pub fn write_only_while(&self, may_write: MayWrite) {
+        let _ = self.may_write.set(may_write);
     }
 
     /// The venue's clock minus this computer's, in milliseconds; used for every signature from now on.
@@ -151,6 +168,10 @@ impl HttpTransport {
         build: &(dyn Fn(i64) -> Request + Send + Sync),
     ) -> Result<Reply, TransportError> {
         self.gate.admit(kind, charges, patience).await?;
+        if kind == Kind::Write && self.may_write.get().is_some_and(|may_write| !may_write()) {
+            self.gate.withdraw(kind);
+            return Err(TransportError::NotSent("trading was stopped meanwhile".to_owned()));
+        }
         let result = self.wire.send(kind, build(self.venue_now_ms())).await;
         self.gate.record(kind, result.as_ref().map_or(true, |reply| reply.status >= 500));
         if let Ok(reply) = &result {
