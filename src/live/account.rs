@@ -211,6 +211,10 @@ impl Account for RealAccount {
             self.broker.watch(&venue, [symbol]);
         }
     }
+
+    fn take_doubted(&mut self) -> BTreeSet<VenueId> {
+        self.broker.take_doubted()
+    }
 }
 
 impl<M: MarketData> Account for PaperBroker<'_, M> {

@@ -155,11 +155,8 @@ fn link(
 }
 
 /// The base URLs: of the test environment if that is meant, and what the configuration puts in their
-/// place.
+/// place. What is called a test environment never leads to the real exchange.
 fn urls(facts: &VenueFacts, venue: &VenueConfig) -> Result<BTreeMap<String, String>, String> {
-    if venue.sandbox && facts.sandbox_urls.is_empty() && venue.urls.is_empty() {
-        return Err("it has no test environment: set sandbox to false, or urls".to_owned());
-    }
     let defaults = if venue.sandbox && !facts.sandbox_urls.is_empty() {
         facts.sandbox_urls
     } else {
@@ -174,5 +171,44 @@ fn urls(facts: &VenueFacts, venue: &VenueConfig) -> Result<BTreeMap<String, Stri
         };
         url.trim_end_matches('/').clone_into(slot);
     }
-    Ok(urls)
+    // OKX has one address for both, and a header that tells them apart.
+    let mut real = facts.urls.iter().filter(|row| !facts.sandbox_urls.contains(row));
+    match real.find(|(name, url)| urls.get(*name).is_some_and(|used| used == url)) {
+        Some((name, url)) if venue.sandbox => {
+            let has =
+                if facts.sandbox_urls.is_empty() { "it has no test environment, and " } else { "" };
+            Err(format!(
+                "{has}{url} is the real exchange: set sandbox to false, or urls.{name} to a test environment"
+            ))
+        }
+        _ => Ok(urls),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_environment_has_its_own_addresses_and_the_real_exchange_has_its_own() {
+        let urls_of = |facts, sandbox| {
+            let venue = VenueConfig {
+                credentials_key: None,
+                sandbox,
+                options: keel_config::Options::default(),
+                urls: BTreeMap::new(),
+            };
+            urls(facts, &venue)
+        };
+        for facts in VENUES.iter().map(|venue| venue.facts) {
+            let owned = |urls: &[(&str, &str)]| -> BTreeMap<String, String> {
+                urls.iter().map(|(name, url)| ((*name).into(), (*url).into())).collect()
+            };
+            assert_eq!(urls_of(facts, false), Ok(owned(facts.urls)));
+            match urls_of(facts, true) {
+                Ok(urls) => assert_eq!(urls, owned(facts.sandbox_urls)),
+                Err(_) => assert!(facts.sandbox_urls.is_empty(), "{}", facts.id),
+            }
+        }
+    }
 }

@@ -21,7 +21,7 @@ use controls::Controls;
 use gate::Gate;
 use keel_config::{Config, ConfigErrors, Credentials, Reloader};
 use keel_core::asset::VenueId;
-use keel_core::order::ClientOrderId;
+use keel_core::order::{AccountTag, ClientOrderId};
 use keel_core::ports::Clock as _;
 use keel_core::state::State;
 use keel_live::broker::LiveBroker;
@@ -34,6 +34,7 @@ use reporter::{Event, Reporter};
 use rust_decimal::prelude::ToPrimitive as _;
 use session::{Account, Ended, Session};
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -84,7 +85,9 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     logging::start(&config, WhenFull::Lose)?;
     let runtime = simulation::runtime()?;
     let ended = runtime.block_on(async {
-        let world = Start { config, mode, credentials, links, journal, resumed, options, controls };
+        let tags = if real { tags(&credentials) } else { BTreeMap::new() };
+        let world =
+            Start { config, mode, credentials, links, tags, journal, resumed, options, controls };
         if real { world.real().await } else { world.paper().await }
     });
     // A name that is being looked up, or a terminal that is being read, is not waited for.
@@ -100,6 +103,7 @@ struct Start<'a> {
     mode: Mode,
     credentials: Credentials,
     links: Links,
+    tags: BTreeMap<VenueId, AccountTag>,
     journal: Journal,
     resumed: Option<Resumed>,
     options: &'a Options,
@@ -167,7 +171,7 @@ impl Start<'_> {
         let mut broker = LiveBroker::new(
             self.links.venues(),
             Arc::new(MachineTime),
-            self.journal.deployment(),
+            self.tags.clone(),
             checkpoint.as_deref(),
         )
         .map_err(|error| Failure::from_error(Code::BadState, &error))?;
@@ -277,6 +281,7 @@ impl Start<'_> {
             market,
             broker: Gate::new(account, Arc::clone(&controls)),
             journal: self.journal,
+            tags: self.tags,
             mode: self.mode,
             state,
             config: Reloader::new(self.config),
@@ -329,6 +334,16 @@ pub fn coingecko(
 /// Whether a refused key needs the operator, and not just another try.
 fn is_for_operator(why: &str) -> bool {
     !why.contains("could not be read") && !why.contains("were not read")
+}
+
+/// What orders of each account begin with. It follows from the key, because a journal can be lost
+/// and another installation has a journal of its own.
+fn tags(credentials: &Credentials) -> BTreeMap<VenueId, AccountTag> {
+    credentials
+        .venues
+        .iter()
+        .map(|(venue, keys)| (venue.clone(), AccountTag::new(venue, keys.api_key.expose())))
+        .collect()
 }
 
 /// 128 random bits: no two installations share an order id.

@@ -36,8 +36,7 @@ pub async fn preview<C: Clock, M: MarketData, B: Broker>(
     let options = CycleOptions {
         deployment: "preview".to_owned(),
         at_start: true,
-        requested: false,
-        paused: false,
+        ..CycleOptions::default()
     };
     run_cycle(&mut world, policy, &mut state.clone(), &options)
         .await

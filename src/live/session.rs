@@ -11,6 +11,7 @@ use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::order::AccountTag;
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
@@ -42,12 +43,20 @@ pub trait Account: Broker {
 
     /// The markets that the policy may trade, for the comparison.
     fn watch(&mut self, config: &Config);
+
+    /// Venues whose market table may be outdated, since they refused an order that it allows.
+    fn take_doubted(&mut self) -> BTreeSet<VenueId> {
+        BTreeSet::new()
+    }
 }
 
 /// What live market data does besides answers.
 pub trait Feed: MarketData {
     /// Fetches what the next cycle will ask for, several things at a time.
     fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) -> impl Future<Output = ()>;
+
+    /// The market table of that venue may be outdated.
+    fn doubt_markets(&self, venue: &VenueId);
 
     /// What the operator should know since the last call.
     fn take_notes(&self) -> Vec<String>;
@@ -62,6 +71,10 @@ pub trait Feed: MarketData {
 impl Feed for LiveMarket {
     async fn prepare(&self, policy: &Policy, state: &State, now: Timestamp) {
         self.prefetch(&due(policy, state, now)).await;
+    }
+
+    fn doubt_markets(&self, venue: &VenueId) {
+        Self::doubt_markets(self, venue);
     }
 
     fn take_notes(&self) -> Vec<String> {
@@ -127,6 +140,8 @@ pub struct Session<'m, C, M, B> {
     pub broker: Gate<B>,
     /// The journal.
     pub journal: Journal,
+    /// The tags of the accounts, where they are real.
+    pub tags: BTreeMap<VenueId, AccountTag>,
     /// What the journal is of.
     pub mode: Mode,
     /// What lives from cycle to cycle.
@@ -175,6 +190,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             }
             let options = CycleOptions {
                 deployment: self.journal.deployment().to_owned(),
+                tags: self.tags.clone(),
                 at_start: std::mem::take(&mut at_start),
                 requested: self.controls.take_distribute(),
                 paused: self.controls.is_paused() || self.controls.held().is_some(),
@@ -183,6 +199,9 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
             };
+            for venue in self.broker.broker().take_doubted() {
+                self.market.doubt_markets(&venue);
+            }
             for note in self.market.take_notes() {
                 self.reporter.event(Event::Market(note));
             }

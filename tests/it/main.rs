@@ -17,6 +17,8 @@ mod journal;
 #[cfg(test)]
 mod keel;
 #[cfg(test)]
+mod modes;
+#[cfg(test)]
 mod plan_cases;
 #[cfg(test)]
 mod reports;

@@ -68,6 +68,8 @@ impl Feed for Silent {
         }
     }
 
+    fn doubt_markets(&self, _: &VenueId) {}
+
     fn take_notes(&self) -> Vec<String> {
         Vec::new()
     }
@@ -126,6 +128,7 @@ fn a_step_that_never_ends_ends_the_process() {
             market: &silent,
             broker: Gate::new(silent, Arc::clone(&controls)),
             journal,
+            tags: BTreeMap::new(),
             mode: Mode::Paper,
             state: State::default(),
             config: Reloader::new(config.clone()),

@@ -130,7 +130,7 @@ fn f040_a_second_instance_stops_every_exchange_also_after_a_kill() {
     let before = sent(ORDERS[0], Double::Binance);
     let unread = Fault::standing("GET /api/v5/account/balance", When::Before, Action::Drop);
     bench.simex.fault(unread.at("okx"));
-    traded_elsewhere(&bench);
+    traded_elsewhere(&bench, &[]);
     assert!(sent(ORDERS[0], Double::Binance) > before);
     bench.simex.clear_faults();
 

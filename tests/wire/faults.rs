@@ -3,11 +3,13 @@
 use crate::support::{Bench, finish, rising, terminate, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
+use keel_simex::rules::MarketStatus;
 use keel_simex::server::Double;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 pub const ORDERS: [(&str, &str); 2] =
     [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
@@ -129,22 +131,38 @@ fn f035_a_write_ahead_log_cut_anywhere_opens_to_finished_writes_or_is_refused() 
 }
 
 #[test]
-fn f040_a_second_process_is_refused_and_foreign_orders_are_told() {
+fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     let bench = Bench::new(rising());
     let mut first = bench.command(&["trade", "--live", "--yes"]);
     let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for("the first to trade", || orders_sent(&bench) > 0);
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
-    // Another installation with the same key trades meanwhile; the comparison comes every minute.
-    assert!(bench.simex.move_price("ETH", 1.3));
-    traded_elsewhere(&bench);
-    wait_for("the note", || bench.log().contains("not ours"));
+
+    // The same keys on another computer, where there is no journal.
+    traded_elsewhere(&bench, &[]);
     terminate(&mut first);
+    let halt = "trading at binance is halted: second instance or lost journal";
+    let log = std::fs::read_to_string(bench.path("other/logs/keel.log")).unwrap();
+    assert!(log.contains(halt), "{log}");
+    // Whatever was sent is in the journal of the first.
+    bench.settles();
+    let sent = orders_sent(&bench);
+    bench.simex.deposit(Place::Binance, "USDT", 5000.into());
+    traded_elsewhere(&bench, &[]);
+    assert_eq!(orders_sent(&bench), sent, "it is still halted");
+    traded_elsewhere(&bench, &["--resume", "binance", "--resume", "okx"]);
+    let resumed = orders_sent(&bench);
+    assert!(resumed > sent, "the operator lets it go on");
+
+    bench.simex.deposit(Place::Binance, "USDT", 5000.into());
+    bench.traded(1);
+    assert_eq!(orders_sent(&bench), resumed, "now the first sees orders that are not its own");
+    assert!(bench.log().contains(halt), "{}", bench.log());
 }
 
 /// One cycle in another directory, with whatever of the journal is there already.
-pub fn traded_elsewhere(bench: &Bench) {
+pub fn traded_elsewhere(bench: &Bench, arguments: &[&str]) {
     std::fs::create_dir_all(bench.path("other/strategies")).unwrap();
     for entry in std::fs::read_dir(bench.path("strategies")).unwrap() {
         let entry = entry.unwrap();
@@ -152,7 +170,8 @@ pub fn traded_elsewhere(bench: &Bench) {
             .unwrap();
     }
     std::fs::copy(bench.path("keel.json"), bench.path("other/keel.json")).unwrap();
-    let mut other = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
+    let always = ["trade", "--live", "--yes", "--cycles", "1"];
+    let mut other = bench.command(&[&always[..], arguments].concat());
     let output = finish(other.current_dir(bench.path("other")));
     assert!(output.status.success(), "{}", told(&output));
 }
@@ -184,6 +203,32 @@ fn f046_a_skewed_venue_clock_is_measured_and_a_jump_is_a_refusal() {
     );
     assert!(outcomes.iter().any(|row| row[0] == "filled"), "{outcomes:?}");
     bench.settles();
+}
+
+#[test]
+fn f061_a_market_that_is_halted_after_its_table_was_read_is_left_alone_once_it_refused() {
+    let mut bench = Bench::new(rising());
+    bench.config["bot_settings"]["cycle_sleep_duration_seconds"] = 2.into();
+    bench.write_config();
+    let mut is_halted = false;
+    let left_alone =
+        "SELECT cycle FROM decisions WHERE ticker = 'ETH' AND reason = 'market_halted'";
+    let output = bench.run_for(Duration::from_secs(150), || {
+        if orders_sent(&bench) == 0 {
+            return false;
+        }
+        if !is_halted {
+            bench.simex.set_market(Place::Binance, "ETH/USDT", MarketStatus::Halted);
+            is_halted = true;
+        }
+        // Something to distribute whenever balances are read again.
+        bench.simex.deposit(Place::Binance, "USDT", 1000.into());
+        bench.try_query(left_alone).is_some_and(|rows| !rows.is_empty())
+    });
+    assert!(output.status.success(), "{}", told(&output));
+    let refused = bench.query("SELECT id FROM outcomes WHERE detail LIKE '%Market is closed%'");
+    assert!((1..=10).contains(&refused.len()), "{refused:?}");
+    assert!(!bench.query(left_alone).is_empty(), "the table was not read again");
 }
 
 /// There are no WebSockets; what they could do, a silent or talking-nonsense REST interface can.

@@ -14,7 +14,7 @@ use keel_live::broker::LiveBroker;
 use keel_live::time::{MachineTime, Time};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -72,7 +72,7 @@ impl Desk {
             let links = Links::new(&config, Some(&credentials)).unwrap();
             let clock = Arc::clone(&time) as Arc<dyn Time>;
             let broker =
-                LiveBroker::new(links.venues(), Arc::clone(&clock), "rights", None).unwrap();
+                LiveBroker::new(links.venues(), Arc::clone(&clock), BTreeMap::new(), None).unwrap();
             RealAccount::new(broker, links, &config, clock)
         };
         let mut desk = Self { bench, runtime, time, account, known: BTreeSet::new() };

@@ -7,7 +7,7 @@ use crate::execute::{Executor, concerns, is_frozen};
 use crate::guard::{self, Approved, Objection};
 use crate::limits::judge_peg;
 use crate::observe::{Observation, observe, read_balances};
-use crate::order::{OrderKind, Outcome, PlannedOrder, Side};
+use crate::order::{AccountTag, OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
@@ -38,6 +38,8 @@ pub struct World<'a, C, M, B, S> {
 pub struct CycleOptions {
     /// Names the installation; part of every order's name.
     pub deployment: String,
+    /// The tags that lead the names of orders at real accounts; elsewhere the deployment's own leads.
+    pub tags: BTreeMap<VenueId, AccountTag>,
     /// The first cycle after a start: distribute whatever the signals say.
     pub at_start: bool,
     /// The operator asked for a distribution.

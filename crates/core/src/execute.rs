@@ -97,8 +97,12 @@ impl<'a> Executor<'a> {
         order: &PlannedOrder,
     ) -> Result<(), StoreError> {
         let leg = u32::try_from(self.executions.len()).unwrap_or(u32::MAX);
+        let id = ClientOrderId::derive(&self.options.deployment, state.cycle, leg, 0);
         let intent = Intent {
-            id: ClientOrderId::derive(&self.options.deployment, state.cycle, leg, 0),
+            id: match self.options.tags.get(&order.venue) {
+                Some(tag) => id.with_tag(tag),
+                None => id,
+            },
             cycle: state.cycle,
             leg,
             order: order.clone(),

@@ -73,8 +73,7 @@ pub struct PlannedOrder {
 pub struct ClientOrderId(String);
 
 impl ClientOrderId {
-    /// `H(deployment, cycle, leg, attempt)`, led by 8 digits of the deployment's own hash, by which
-    /// our orders are found even when the journal is lost.
+    /// `H(deployment, cycle, leg, attempt)`, led by 8 digits of the deployment's own hash.
     #[must_use]
     pub fn derive(deployment: &str, cycle: u64, leg: u32, attempt: u32) -> Self {
         let tag = hex(&Sha256::digest(format!("deployment:{deployment}")), 4);
@@ -86,7 +85,35 @@ impl ClientOrderId {
         Self(id)
     }
 
+    /// The same name, led by the tag of the account that the order is for.
+    #[must_use]
+    pub fn with_tag(mut self, tag: &AccountTag) -> Self {
+        self.0.replace_range(..tag.0.len(), &tag.0);
+        self
+    }
+
     /// The 32 digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The first 8 digits of every order that is sent with one API key. They do not depend on the
+/// journal: orders of a lost one, or of another installation with the same key, are told from those
+/// of strangers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountTag(String);
+
+impl AccountTag {
+    /// The tag of the account that `api_key` (its public part, not the secret) opens at `venue`.
+    #[must_use]
+    pub fn new(venue: &VenueId, api_key: &str) -> Self {
+        // A key is private: 32 bits of a digest that is made for this and nothing else say nothing of it.
+        Self(hex(&Sha256::digest(format!("keel account tag\0{venue}\0{api_key}")), 4))
+    }
+
+    /// The 8 digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -243,5 +270,20 @@ mod tests {
         assert_eq!(text.len(), 32);
         assert!(text.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
         assert_eq!(text[..8], id("a", 99, 0, 0)[..8], "the deployment's tag leads");
+    }
+
+    #[test]
+    fn installations_with_one_key_share_the_tag_and_no_id() {
+        let venue: VenueId = "binance".parse().unwrap();
+        let tag = AccountTag::new(&venue, "key");
+        let id = |deployment| ClientOrderId::derive(deployment, 1, 2, 0).with_tag(&tag);
+        let (one, two) = (id("a"), id("b"));
+        assert_ne!(one, two);
+        for id in [&one, &two] {
+            assert!(id.as_str().starts_with(tag.as_str()), "{id}");
+            assert_eq!(id.as_str().parse(), Ok(id.clone()), "still 32 digits");
+        }
+        assert_ne!(tag, AccountTag::new(&venue, "another key"));
+        assert_ne!(tag, AccountTag::new(&"okx".parse().unwrap(), "key"));
     }
 }

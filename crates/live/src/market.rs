@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 const MARKETS_MS: i64 = 3_600_000;
 /// After a failure, the next try comes after this time.
 const MARKETS_RETRY_MS: i64 = 60_000;
+/// The same for a table that is in doubt, so that refusals for other reasons do not make a storm.
+const MARKETS_DOUBTED_MS: i64 = 10_000;
 /// A table that could not be read again is used for so long.
 const MARKETS_KEPT_MS: i64 = 6 * 3_600_000;
 /// A venue's clock is measured again after this time.
@@ -48,6 +50,8 @@ pub struct ClockReading {
 #[derive(Default)]
 struct Seen {
     markets: Option<(Timestamp, Arc<Markets>)>,
+    /// The venue has refused an order that the table allows.
+    markets_doubted: bool,
     /// When and why the table could not be read, until it could.
     markets_failed: Option<(Timestamp, String)>,
     clock: Option<ClockReading>,
@@ -137,6 +141,12 @@ impl LiveMarket {
     #[must_use]
     pub fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.notes))
+    }
+
+    /// The venue has refused an order that its market table allows: the table is read again by the
+    /// next question for it.
+    pub fn doubt_markets(&self, venue: &VenueId) {
+        self.with(venue, |seen| seen.markets_doubted = true);
     }
 
     /// Fetches candles of many markets, several at a time, so that the questions that follow find
@@ -291,12 +301,13 @@ impl MarketData for LiveMarket {
     async fn markets(&self, venue: &VenueId) -> Result<Arc<Markets>, PortError> {
         let api = self.api(venue)?;
         let now = self.time.now();
-        let (known, failed) =
-            self.with(venue, |seen| (seen.markets.clone(), seen.markets_failed.clone()));
+        let (known, failed, doubted) = self.with(venue, |seen| {
+            (seen.markets.clone(), seen.markets_failed.clone(), seen.markets_doubted)
+        });
         let is_due = |at: Timestamp, ms: i64| !(0..ms).contains(&now.since_ms(at));
         let known = known.filter(|(at, _)| !is_due(*at, MARKETS_KEPT_MS));
         if let Some((at, markets)) = &known
-            && !is_due(*at, MARKETS_MS)
+            && !is_due(*at, if doubted { MARKETS_DOUBTED_MS } else { MARKETS_MS })
         {
             return Ok(Arc::clone(markets));
         }
@@ -308,6 +319,7 @@ impl MarketData for LiveMarket {
                     self.with(venue, |seen| {
                         seen.markets = Some((now, Arc::clone(&markets)));
                         seen.markets_failed = None;
+                        seen.markets_doubted = false;
                     });
                     return Ok(markets);
                 }

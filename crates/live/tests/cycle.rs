@@ -3,11 +3,11 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, VirtualTime, price, qty, symbol, ticker, venue};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, price, qty, symbol, tags, ticker, venue};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
 use keel_core::policy::{AssetPolicy, Policy, Settings};
-use keel_core::ports::{Clock, Store, StoreError};
+use keel_core::ports::{Clock, MarketData, Store, StoreError};
 use keel_core::record::{CycleRecord, Execution};
 use keel_core::signal::Signal;
 use keel_core::state::{AssetState, SignalState, State};
@@ -17,6 +17,7 @@ use keel_live::Venues;
 use keel_live::broker::LiveBroker;
 use keel_live::market::LiveMarket;
 use keel_sim::memory::MemoryStore;
+use keel_venues::api::Refusal;
 use pollster::block_on;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -77,7 +78,7 @@ impl Desk {
         venues.insert(venue("other"), Arc::clone(&second) as _);
         let clock = Arc::clone(&time) as Arc<_>;
         let market = LiveMarket::new(venues.clone(), clock, ticker("USDT"), None);
-        let broker = LiveBroker::new(venues, Arc::clone(&time) as _, DEPLOYMENT, None).unwrap();
+        let broker = LiveBroker::new(venues, Arc::clone(&time) as _, tags(), None).unwrap();
         let policy = Policy {
             settings: Settings::default(),
             stablecoin: ticker("USDT"),
@@ -106,10 +107,16 @@ impl Desk {
         };
         let options = CycleOptions {
             deployment: DEPLOYMENT.to_owned(),
+            tags: tags(),
             requested: true,
             ..CycleOptions::default()
         };
-        block_on(run_cycle(&mut world, &self.policy, &mut self.state, &options)).unwrap()
+        let record =
+            block_on(run_cycle(&mut world, &self.policy, &mut self.state, &options)).unwrap();
+        for venue in self.broker.take_doubted() {
+            self.market.doubt_markets(&venue);
+        }
+        record
     }
 }
 
@@ -167,6 +174,37 @@ fn f020_what_somebody_cancels_is_planned_again_from_what_is_there() {
     let rest = find(&record, "BTC").unwrap();
     assert_eq!(rest.intent.order.amount, qty("1"));
     assert!(is_filled(Some(rest)));
+}
+
+#[test]
+fn f062_after_a_refused_amount_the_rules_are_read_once_more_and_the_next_order_keeps_them() {
+    let mut desk = Desk::new();
+    let reads = |desk: &Desk| desk.first.inner().market_calls;
+    let btc = symbol("BTC/USDT");
+    // The step of amounts changes after the first cycle has read it, and then another refusal comes.
+    desk.first.inner().balances.get_mut(&ticker("BTC")).unwrap().free = qty("1.7");
+    desk.first.fate(Fate::Refused(Refusal::Parameters));
+    let refused = desk.cycle();
+    assert_eq!(find(&refused, "BTC").unwrap().intent.order.amount, qty("1.7"));
+    desk.first.inner().markets.get_mut(&btc).unwrap().amount_step = qty("0.5");
+    desk.time.advance_ms(60_000);
+    let before = reads(&desk);
+    let record = desk.cycle();
+    assert_eq!(find(&record, "BTC").unwrap().intent.order.amount, qty("1.5"), "rounded down");
+    assert!(is_filled(find(&record, "BTC")));
+    for _ in 0..5 {
+        desk.time.advance_ms(60_000);
+        desk.cycle();
+    }
+    assert_eq!(reads(&desk), before + 1);
+
+    // A refusal that another table cannot mend does not make a storm of readings.
+    for _ in 0..20 {
+        desk.market.doubt_markets(&venue("double"));
+        block_on(desk.market.markets(&venue("double"))).unwrap();
+        desk.time.advance_ms(1000);
+    }
+    assert!(reads(&desk) <= before + 4);
 }
 
 #[test]
@@ -237,6 +275,7 @@ impl Desk {
         };
         let options = CycleOptions {
             deployment: DEPLOYMENT.to_owned(),
+            tags: tags(),
             requested: true,
             ..CycleOptions::default()
         };
@@ -245,7 +284,7 @@ impl Desk {
         venues.insert(venue("double"), Arc::clone(&self.first) as _);
         venues.insert(venue("other"), Arc::clone(&self.second) as _);
         let time = Arc::clone(&self.time) as Arc<_>;
-        self.broker = LiveBroker::new(venues, time, DEPLOYMENT, store.kept.as_deref()).unwrap();
+        self.broker = LiveBroker::new(venues, time, tags(), store.kept.as_deref()).unwrap();
     }
 }
 

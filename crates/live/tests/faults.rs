@@ -295,6 +295,38 @@ fn f019_an_overfill_is_booked_as_it_is_and_halts_the_account_across_a_restart() 
 }
 
 #[test]
+fn f019_a_buy_by_cost_is_judged_by_what_it_cost() {
+    // The price moves between the plan, at 100, and the order.
+    for (price, bought) in [("80", "1.25"), ("125", "0.8")] {
+        for is_forgotten in [false, true] {
+            let time = VirtualTime::new();
+            let double = Double::by_cost(&time);
+            let mut desk = Desk::at(time, double);
+            desk.venue.inner().prices.insert(symbol("BTC/USDT"), double::price(price));
+            if is_forgotten {
+                desk.venue.fate(Fate::AnswerLost);
+                desk.venue.inner().orders_purged = true;
+            }
+            let (intent, mut outcome) = desk.buy(0);
+            if is_forgotten {
+                outcome = desk.resolve(&intent, 2);
+            }
+            assert_eq!(executed(&outcome), qty(bought), "{price}: {outcome:?}");
+            desk.assert_books(&[(&intent, &outcome)]);
+            assert_eq!(desk.halted(), None, "{price}");
+        }
+    }
+    let time = VirtualTime::new();
+    let double = Double::by_cost(&time);
+    let mut desk = Desk::at(time, double);
+    desk.venue.inner().prices.insert(symbol("BTC/USDT"), double::price("80"));
+    desk.venue.fate(Fate::Overfilled { tenths: 11 });
+    desk.buy(0);
+    let reason = desk.halted().unwrap();
+    assert!(reason.contains("asked for 100 USDT and 110 were spent"), "{reason}");
+}
+
+#[test]
 fn f020_an_order_that_somebody_cancels_ends_with_what_was_executed() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::CancelledAfter { ms: 2500, tenths: 4 });

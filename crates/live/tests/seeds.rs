@@ -4,7 +4,7 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, FeeIn, VirtualTime, intent, symbol, ticker, venue};
+use double::{Double, Fate, FeeIn, VirtualTime, intent, symbol, tags, ticker, venue};
 use keel_core::amount::Qty;
 use keel_core::order::{Fill, Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
@@ -235,8 +235,7 @@ fn enter(moved: &mut BTreeMap<&str, Decimal>, intent: &Intent, fill: &Fill) {
 fn connect(time: &Arc<VirtualTime>, double: &Arc<Double>, checkpoint: Option<&str>) -> LiveBroker {
     let mut venues = Venues::new();
     venues.insert(venue("double"), Arc::clone(double) as _);
-    let mut broker =
-        LiveBroker::new(venues, Arc::clone(time) as _, DEPLOYMENT, checkpoint).unwrap();
+    let mut broker = LiveBroker::new(venues, Arc::clone(time) as _, tags(), checkpoint).unwrap();
     broker.watch(&venue("double"), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
     broker
 }

@@ -5,8 +5,8 @@
 mod double;
 
 use double::desk::{Desk, cause, connect, executed};
-use double::{DEPLOYMENT, Double, Fate, VirtualTime, intent, qty, symbol, ticker, venue};
-use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
+use double::{Double, Fate, VirtualTime, id, intent, qty, symbol, ticker, venue};
+use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
 use keel_live::broker::Reconciliation;
 use pollster::block_on;
@@ -42,25 +42,6 @@ fn f021_orders_of_others_are_told_once_and_left_alone() {
     assert!(again.notes.is_empty(), "{again:?}");
     let (_, outcome) = desk.buy(0);
     assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
-}
-
-#[test]
-fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
-    for open in [true, false] {
-        let mut desk = Desk::new();
-        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
-        if open {
-            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        } else {
-            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        }
-        desk.restart(None);
-        let found = desk.reconcile();
-        let reason = &found.halted[&venue("double")];
-        assert!(reason.contains("second instance or lost journal"), "{reason}");
-        let (_, next) = desk.buy(1);
-        assert!(cause(&next).contains("halted"), "{next:?}");
-    }
 }
 
 #[test]
@@ -186,7 +167,7 @@ fn every_reason_of_a_halt_is_kept() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::Overfilled { tenths: 12 });
     desk.buy(0);
-    let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+    let other = id("another installation", 77, 0);
     desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
     desk.reconcile();
     let checkpoint = desk.broker.checkpoint().unwrap();

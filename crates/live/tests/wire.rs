@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::limits::Depth;
-use keel_core::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
+use keel_core::order::{AccountTag, ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
 use keel_core::policy::AssetPolicy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::strategy::STRATEGIES;
@@ -102,6 +102,10 @@ fn venue_id(dialect: Dialect) -> VenueId {
     dialect.id.parse().unwrap()
 }
 
+fn tags() -> BTreeMap<VenueId, AccountTag> {
+    DIALECTS.map(|dialect| (venue_id(dialect), AccountTag::new(&venue_id(dialect), "key"))).into()
+}
+
 fn symbol(text: &str) -> Symbol {
     text.parse().unwrap()
 }
@@ -154,7 +158,7 @@ impl Desk {
         let simex = Arc::new(Simex::start(config).await.unwrap());
         let (venues, transports) = connect(&simex);
         let time = Arc::new(ExchangeTime { simex: Arc::clone(&simex), transports });
-        let broker = LiveBroker::new(venues.clone(), Arc::clone(&time) as _, "wire", None).unwrap();
+        let broker = LiveBroker::new(venues.clone(), Arc::clone(&time) as _, tags(), None).unwrap();
         let mut desk = Self { dialect, simex, time, venues, broker, known: BTreeSet::new() };
         for dialect in DIALECTS {
             desk.broker.watch(&venue_id(dialect), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
@@ -185,7 +189,7 @@ impl Desk {
         amount: &str,
     ) -> (Intent, Outcome) {
         let intent = Intent {
-            id: ClientOrderId::derive("wire", 1, leg, 0),
+            id: ClientOrderId::derive("wire", 1, leg, 0).with_tag(&tags()[&venue_id(dialect)]),
             cycle: 1,
             leg,
             order: PlannedOrder {
@@ -462,7 +466,7 @@ async fn f040_a_second_instance_stops_at_the_first_order_of_the_other() {
         let (_, outcome) = desk.buy().await;
         assert!(is_filled(&outcome));
         let mut second =
-            LiveBroker::new(desk.venues.clone(), Arc::clone(&desk.time) as _, "wire", None)
+            LiveBroker::new(desk.venues.clone(), Arc::clone(&desk.time) as _, tags(), None)
                 .unwrap();
         second.watch(&venue_id(dialect), [symbol("BTC/USDT")]);
         let found = second.reconcile(&BTreeSet::new(), desk.time.now()).await;
@@ -515,7 +519,7 @@ async fn f085_a_venue_whose_private_side_is_down_does_not_keep_the_other() {
         );
         let (venues, transports) = connect(&simex);
         let time = Arc::new(ExchangeTime { simex: Arc::clone(&simex), transports });
-        let broker = LiveBroker::new(venues.clone(), Arc::clone(&time) as _, "wire", None).unwrap();
+        let broker = LiveBroker::new(venues.clone(), Arc::clone(&time) as _, tags(), None).unwrap();
         let mut desk = Desk { dialect: here, simex, time, venues, broker, known: BTreeSet::new() };
         for endpoint in here.private {
             let down = Fault::standing(endpoint, When::Before, status(503, &[]));
@@ -570,7 +574,7 @@ async fn f061_a_market_that_was_delisted_while_keel_was_down_does_not_keep_its_v
         let checkpoint = desk.broker.checkpoint().unwrap();
         assert!(desk.simex.set_market(dialect.place, "ETH/USDT", MarketStatus::Delisted));
         let (venues, time) = (desk.venues.clone(), Arc::clone(&desk.time) as _);
-        desk.broker = LiveBroker::new(venues, time, "wire", Some(&checkpoint)).unwrap();
+        desk.broker = LiveBroker::new(venues, time, tags(), Some(&checkpoint)).unwrap();
         let found = desk.reconcile().await;
         assert!(found.unread.is_empty(), "{dialect:?}: {found:?}");
         let (intent, outcome) = desk.buy().await;

@@ -92,6 +92,8 @@ pub struct VenueFacts {
     /// The longest time after sending at which the venue still accepts an order. An order that is
     /// absent after it, the skew of clocks and a margin will never appear.
     pub validity: Duration,
+    /// Market buys name a cost and never a base amount: what they buy follows from the price.
+    pub buys_by_cost: bool,
     /// Whether the passphrase is needed beside key and secret.
     pub needs_password: bool,
     /// Whether the rights of a key can be read, so that keys that can withdraw are refused.

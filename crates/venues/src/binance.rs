@@ -41,6 +41,7 @@ static FACTS: VenueFacts = VenueFacts {
     urls: &[("api", "https://api.binance.com")],
     sandbox_urls: &[("api", "https://testnet.binance.vision")],
     validity: Duration::from_millis(RECEIVE_WINDOW_MS as u64),
+    buys_by_cost: false,
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 1000,

@@ -42,6 +42,7 @@ static FACTS: VenueFacts = VenueFacts {
     urls: &[("rest", "https://api.bybit.com")],
     sandbox_urls: &[("rest", "https://api-testnet.bybit.com")],
     validity: Duration::from_millis(WINDOW_MS),
+    buys_by_cost: false,
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 1000,

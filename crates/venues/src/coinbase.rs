@@ -46,6 +46,7 @@ static FACTS: VenueFacts = VenueFacts {
     sandbox_urls: &[],
     // Orders have no deadline of their own: the token that signs them ends after two minutes.
     validity: Duration::from_secs(TOKEN_SECONDS.unsigned_abs()),
+    buys_by_cost: true,
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 300,

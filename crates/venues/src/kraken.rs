@@ -42,6 +42,7 @@ static FACTS: VenueFacts = VenueFacts {
     urls: &[("rest", "https://api.kraken.com")],
     sandbox_urls: &[],
     validity: Duration::from_millis(DEADLINE_MS.unsigned_abs()),
+    buys_by_cost: false,
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 720,

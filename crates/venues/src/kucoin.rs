@@ -43,6 +43,7 @@ static FACTS: VenueFacts = VenueFacts {
     urls: &[("rest", "https://api.kucoin.com")],
     sandbox_urls: &[],
     validity: Duration::from_millis(WINDOW_MS),
+    buys_by_cost: false,
     needs_password: true,
     tells_key_rights: true,
     candles_per_request: 1500,

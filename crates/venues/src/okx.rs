@@ -48,6 +48,7 @@ static FACTS: VenueFacts = VenueFacts {
     urls: &[("api", "https://www.okx.com")],
     sandbox_urls: &[("api", "https://www.okx.com")],
     validity: Duration::from_millis(VALIDITY_MS.unsigned_abs()),
+    buys_by_cost: false,
     needs_password: true,
     tells_key_rights: true,
     candles_per_request: 300,

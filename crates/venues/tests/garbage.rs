@@ -4,67 +4,14 @@
 
 mod support;
 
-use keel_core::asset::Symbol;
-use keel_core::order::{ClientOrderId, Side};
-use keel_core::time::{Timeframe, Timestamp};
-use keel_venues::api::{Answer, ApiError, ExchangeApi, MarketOrder, Reference};
+use keel_core::order::ClientOrderId;
+use keel_venues::api::{Answer, ApiError, MarketOrder};
 use keel_venues::http::Kind;
 use keel_venues::venue::VENUES;
 use serde_json::Value;
-use std::fmt::Debug;
 use std::sync::Arc;
-use support::{Canned, NOW_MS, adapter, buy, client_id, symbol};
-
-/// The calls, and whether an empty list can be the truth.
-const CALLS: [(&str, bool); 15] = [
-    ("time", false),
-    ("markets", false),
-    ("candles", true),
-    ("tickers", true),
-    ("book", false),
-    ("balances", true),
-    ("market_order", false),
-    ("order", true),
-    ("order_by_client_id", true),
-    ("open_orders", true),
-    ("closed_orders", true),
-    ("own_trades", true),
-    ("order_trades", true),
-    ("cancel", false),
-    ("key_rights", false),
-];
-
-fn shown<T: Debug>(answer: Answer<T>) -> Answer<String> {
-    answer.map(|value| format!("{value:?}"))
-}
-
-async fn call(api: &dyn ExchangeApi, name: &str) -> Answer<String> {
-    let market: Symbol = symbol("BTC/USDT");
-    let since = Timestamp::from_ms(NOW_MS - 3_600_000);
-    let id = client_id();
-    match name {
-        "time" => shown(api.time().await),
-        "markets" => shown(api.markets().await),
-        "candles" => shown(api.candles(&market, Timeframe::H1, Some(since), 10).await),
-        "tickers" => shown(api.tickers(std::slice::from_ref(&market)).await),
-        "book" => shown(api.book(&market, 5).await),
-        "balances" => shown(api.balances().await),
-        // A sell: some venues are asked for a market's unit before a buy, which is no write yet.
-        "market_order" => {
-            let order = MarketOrder { side: Side::Sell, ..buy("BTC/USDT", "0.01") };
-            shown(api.market_order(&order).await)
-        }
-        "order" => shown(api.order(&market, Reference::Venue("28")).await),
-        "order_by_client_id" => shown(api.order(&market, Reference::Client(&id)).await),
-        "open_orders" => shown(api.open_orders(Some(&market)).await),
-        "closed_orders" => shown(api.closed_orders(&market, since).await),
-        "own_trades" => shown(api.own_trades(&market, since).await),
-        "order_trades" => shown(api.order_trades(&market, "28").await),
-        "cancel" => shown(api.cancel(&market, Reference::Venue("28")).await),
-        "key_rights" => shown(api.key_rights().await),
-        other => panic!("no call {other}"),
-    }
-}
+use support::calls::{CALLS, call};
+use support::{Canned, adapter, buy};
 
 /// What became of a call that met this reply each time it asked.
 async fn met(venue: &str, name: &str, status: u16, body: &str) -> Answer<String> {

@@ -334,6 +334,7 @@ const FACTS_OF_TEST: VenueFacts = VenueFacts {
     urls: &[],
     sandbox_urls: &[],
     validity: Duration::from_secs(5),
+    buys_by_cost: false,
     needs_password: false,
     tells_key_rights: false,
     candles_per_request: 1,

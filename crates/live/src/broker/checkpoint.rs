@@ -7,6 +7,7 @@ use super::place::quarantined;
 use super::reconcile::Marks;
 use keel_core::asset::VenueId;
 use keel_core::order::ClientOrderId;
+use keel_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,6 +30,8 @@ pub enum CheckpointError {
 struct Checkpoint {
     version: u32,
     halted: BTreeMap<VenueId, String>,
+    #[serde(default)]
+    resumed_at: BTreeMap<VenueId, Timestamp>,
     accounts: BTreeMap<VenueId, Account>,
     pending: BTreeMap<ClientOrderId, Pending>,
     settled: BTreeMap<ClientOrderId, Settled>,
@@ -40,6 +43,7 @@ impl LiveBroker {
         serde_json::to_string(&Checkpoint {
             version: VERSION,
             halted: self.halted.clone(),
+            resumed_at: self.resumed_at.clone(),
             accounts: self.books().accounts.clone(),
             pending: self.pending.clone(),
             settled: self.settled.clone(),
@@ -54,6 +58,7 @@ impl LiveBroker {
             return Err(CheckpointError::Version(found.version));
         }
         self.halted = found.halted;
+        self.resumed_at = found.resumed_at;
         self.books().accounts = found.accounts;
         self.pending = found.pending;
         let counted_from_ms = self.time.monotonic_ms();

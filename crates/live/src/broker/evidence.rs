@@ -39,9 +39,6 @@ pub(super) struct Pending {
     pub(super) venue_order_id: Option<String>,
     /// The venue has shown that it exists; it can never be called absent again.
     pub(super) exists: bool,
-    /// The venue keeps it as an order by cost: its base amount follows from the price.
-    #[serde(default)]
-    pub(super) by_cost: bool,
     /// Only the operator can decide.
     pub(super) quarantine: Option<String>,
     /// The operator looked and found nothing: what may be it, or cannot be asked, does not count.
@@ -72,7 +69,6 @@ impl Pending {
             before: None,
             venue_order_id: None,
             exists: false,
-            by_cost: false,
             quarantine: None,
             is_released: false,
             look_ups: 0,

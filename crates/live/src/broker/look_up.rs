@@ -2,7 +2,7 @@
 
 use super::LiveBroker;
 use super::books::{Balances, total};
-use super::matching::{distinct, executed, mismatch};
+use super::matching::{distinct, executed, is_by_cost, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
 use keel_core::amount::Qty;
@@ -212,7 +212,6 @@ impl LiveBroker {
         }
         if let Some(pending) = self.pending.get_mut(&intent.id) {
             pending.seen(&state.venue_order_id);
-            pending.by_cost = state.amount.is_none();
         }
         if state.status == OrderStatus::Open {
             return Verdict::Waits("accepted, and not over yet".to_owned());
@@ -316,7 +315,7 @@ impl LiveBroker {
             Ok(fills) => fills,
             Err(cause) => return Verdict::Waits(cause),
         };
-        if executed(&fills) >= order.amount {
+        if !is_by_cost(api.facts(), intent) && executed(&fills) >= order.amount {
             return self.known(intent, fills, true);
         }
         if !self.is_past_fence(intent, api) {

@@ -1,17 +1,17 @@
 //! Whether an order that a venue shows is the one that was meant, and whether its fills are complete.
 
 use keel_core::amount::Qty;
-use keel_core::order::{Fill, Intent};
+use keel_core::order::{Fill, Intent, Side};
 use keel_core::time::Timestamp;
-use keel_venues::api::OrderState;
+use keel_venues::api::{OrderState, VenueFacts};
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 /// Clocks of venue and machine may differ by this much before an order's time counts against it.
 const CLOCK_TOLERANCE_MS: i64 = 120_000;
-/// Orders by cost may execute this much more than the planned amount, when the price moved.
-const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
+/// Orders by cost may cost this much more than was asked for: venues round, and may count their fee in.
+const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(102, 0, 0, false, 2);
 
 /// Why that order is another one; `None` when everything that is known fits. `made` is when it can
 /// have been made, by the venue's clock.
@@ -66,12 +66,23 @@ pub(super) fn executed(fills: &[Fill]) -> Qty {
     fills.iter().map(|fill| fill.amount).sum()
 }
 
-/// More was executed than was asked for.
-pub(super) fn is_overfill(intent: &Intent, by_cost: bool, executed: Qty) -> bool {
-    let asked = intent.order.amount;
+/// Whether the venue was told what to spend: the base amount then follows from the price at that
+/// moment, and says nothing about whether the order is complete.
+pub(super) fn is_by_cost(facts: &VenueFacts, intent: &Intent) -> bool {
+    facts.buys_by_cost && intent.order.side == Side::Buy
+}
+
+/// What was executed beyond what was asked for, if anything was, in the unit that the venue was told.
+pub(super) fn overfill(intent: &Intent, by_cost: bool, fills: &[Fill]) -> Option<String> {
+    let (amount, symbol) = (intent.order.amount, &intent.order.symbol);
     if by_cost {
-        asked.times(BY_COST_TOLERANCE).is_some_and(|most| executed > most)
+        let spent = fills.iter().map(|fill| fill.cost).sum::<Decimal>().normalize();
+        let asked = amount.value_at(intent.reference_price)?.get().normalize();
+        (spent > asked.checked_mul(BY_COST_TOLERANCE)?)
+            .then(|| format!("asked for {asked} {} and {spent} were spent", symbol.quote))
     } else {
-        executed > asked
+        let executed = executed(fills);
+        (executed > amount)
+            .then(|| format!("asked for {amount} {} and {executed} were executed", symbol.base))
     }
 }

@@ -19,7 +19,7 @@ use crate::time::Time;
 use books::Books;
 use evidence::Pending;
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::order::{ClientOrderId, Intent, Outcome};
+use keel_core::order::{AccountTag, ClientOrderId, Intent, Outcome};
 use keel_core::ports::{Broker, PortError};
 use keel_core::state::Balance;
 use keel_core::time::Timestamp;
@@ -34,8 +34,8 @@ const REASONS_LENGTH_MAX: usize = 1000;
 pub struct LiveBroker {
     venues: Venues,
     time: Arc<dyn Time>,
-    /// The first eight digits of every order id of ours.
-    tag: String,
+    /// What every order of ours begins with, by account.
+    tags: BTreeMap<VenueId, AccountTag>,
     started_at: Timestamp,
     /// Markets that are watched for late fills and foreign orders.
     markets: BTreeMap<VenueId, BTreeSet<Symbol>>,
@@ -48,28 +48,30 @@ pub struct LiveBroker {
     settled: BTreeMap<ClientOrderId, evidence::Settled>,
     watch: reconcile::Watch,
     halted: BTreeMap<VenueId, String>,
+    /// When the operator last let a venue trade again: what was there by then is known to them.
+    resumed_at: BTreeMap<VenueId, Timestamp>,
+    /// Venues that refused an order for its market or its amount.
+    doubted: BTreeSet<VenueId>,
     notes: Vec<String>,
 }
 
 impl LiveBroker {
-    /// A broker for the accounts behind `venues`. `deployment` is the name that is part of every
-    /// order id; `checkpoint` is what [`Broker::checkpoint`] gave before the restart.
+    /// A broker for the accounts behind `venues`, whose orders begin with `tags`. `checkpoint` is what
+    /// [`Broker::checkpoint`] gave before the restart.
     ///
     /// # Errors
     /// When the checkpoint cannot be read: without it a halt would be forgotten.
     pub fn new(
         venues: Venues,
         time: Arc<dyn Time>,
-        deployment: &str,
+        tags: BTreeMap<VenueId, AccountTag>,
         checkpoint: Option<&str>,
     ) -> Result<Self, CheckpointError> {
-        let tag: String =
-            ClientOrderId::derive(deployment, 0, 0, 0).as_str().chars().take(8).collect();
         let started_at = time.now();
         let mut broker = Self {
             venues,
             time,
-            tag,
+            tags,
             started_at,
             markets: BTreeMap::new(),
             books: Mutex::new(Books::default()),
@@ -77,6 +79,8 @@ impl LiveBroker {
             settled: BTreeMap::new(),
             watch: reconcile::Watch::default(),
             halted: BTreeMap::new(),
+            resumed_at: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             notes: Vec::new(),
         };
         if let Some(text) = checkpoint {
@@ -99,7 +103,11 @@ impl LiveBroker {
 
     /// The operator looked and wants to go on at that venue. Says whether it was halted.
     pub fn resume(&mut self, venue: &VenueId) -> bool {
-        self.halted.remove(venue).is_some()
+        let was = self.halted.remove(venue).is_some();
+        if was {
+            self.resumed_at.insert(venue.clone(), self.time.now());
+        }
+        was
     }
 
     /// Orders that only the operator can decide, and why.
@@ -137,6 +145,12 @@ impl LiveBroker {
         let mut notes = std::mem::take(&mut self.notes);
         notes.append(&mut self.books().notes);
         notes
+    }
+
+    /// Venues that refused an order for its market or its amount since the last call: what is known of
+    /// their markets may be outdated.
+    pub fn take_doubted(&mut self) -> BTreeSet<VenueId> {
+        std::mem::take(&mut self.doubted)
     }
 
     fn api(&self, venue: &VenueId) -> Result<Arc<dyn ExchangeApi>, PortError> {

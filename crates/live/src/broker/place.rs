@@ -128,7 +128,10 @@ impl LiveBroker {
             Err(ApiError::Refused { refusal: Refusal::NotFound, message, .. }) => {
                 Verdict::Waits(format!("an answer that fits no new order: {message}"))
             }
-            Err(error @ ApiError::Refused { .. }) => {
+            Err(error @ ApiError::Refused { refusal, .. }) => {
+                if matches!(refusal, Refusal::Market | Refusal::Parameters) {
+                    self.doubted.insert(intent.order.venue.clone());
+                }
                 Verdict::Known(Outcome::Rejected { reason: error.to_string() })
             }
             Err(ApiError::Unknown(cause)) => Verdict::Waits(cause),
@@ -157,7 +160,7 @@ impl LiveBroker {
     pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
         let now = self.time.now();
         let venue = &intent.order.venue;
-        let by_cost = self.pending.remove(&intent.id).is_some_and(|pending| pending.by_cost);
+        self.pending.remove(&intent.id);
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
@@ -167,15 +170,10 @@ impl LiveBroker {
             self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
         }
         self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
-        let executed = matching::executed(outcome.fills());
-        if matching::is_overfill(intent, by_cost, executed) {
-            self.halt(
-                venue,
-                format!(
-                    "order {} asked for {} {} and {executed} were executed",
-                    intent.id, intent.order.amount, intent.order.symbol.base
-                ),
-            );
+        let facts = self.venues.get(venue).map(|api| api.facts());
+        let by_cost = facts.is_some_and(|facts| matching::is_by_cost(facts, intent));
+        if let Some(more) = matching::overfill(intent, by_cost, outcome.fills()) {
+            self.halt(venue, format!("order {} {more}", intent.id));
         }
         outcome
     }

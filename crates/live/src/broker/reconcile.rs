@@ -82,11 +82,13 @@ struct View {
     gone: Vec<Symbol>,
 }
 
-/// Whose order it is.
+/// Whose order it is; with the 32 digits of its id, or as many as the venue keeps.
 enum Owner {
     Foreign,
-    /// Ours, with the 32 digits, or as many as the venue keeps.
+    /// The journal has it, under whatever tag it was sent.
     Ours(String),
+    /// It was sent with our key, and the journal does not have it.
+    Stray(String),
 }
 
 impl LiveBroker {
@@ -300,7 +302,7 @@ impl LiveBroker {
         complete
     }
 
-    fn owner(&self, client_id: &str) -> Owner {
+    fn owner(&self, venue: &VenueId, client_id: &str, known_ids: &BTreeSet<String>) -> Owner {
         let digits: String = client_id
             .strip_prefix("t-")
             .unwrap_or(client_id)
@@ -308,8 +310,13 @@ impl LiveBroker {
             .filter(|character| *character != '-')
             .map(|character| character.to_ascii_lowercase())
             .collect();
-        if digits.starts_with(&self.tag) && digits.len() >= 16 {
+        let is_tagged = || self.tags.get(venue).is_some_and(|tag| digits.starts_with(tag.as_str()));
+        if digits.len() < 16 {
+            Owner::Foreign
+        } else if self.is_known(&digits, known_ids) {
             Owner::Ours(digits)
+        } else if is_tagged() {
+            Owner::Stray(digits)
         } else {
             Owner::Foreign
         }
@@ -323,7 +330,7 @@ impl LiveBroker {
 
     fn compare_open(&mut self, venue: &VenueId, order: &OrderState, known_ids: &BTreeSet<String>) {
         let name = &order.venue_order_id;
-        match self.owner(&order.client_id) {
+        match self.owner(venue, &order.client_id, known_ids) {
             Owner::Foreign => {
                 let watched =
                     self.markets.get(venue).is_some_and(|known| known.contains(&order.symbol));
@@ -334,8 +341,8 @@ impl LiveBroker {
                     ));
                 }
             }
-            Owner::Ours(digits) if !self.is_known(&digits, known_ids) => {
-                self.second_instance(venue, name, &digits);
+            Owner::Stray(digits) => {
+                self.second_instance(venue, name, &digits, order.created_at);
             }
             Owner::Ours(digits) => {
                 let settled =
@@ -357,8 +364,12 @@ impl LiveBroker {
         name: &str,
         known_ids: &BTreeSet<String>,
     ) {
-        let digits = match self.owner(name) {
+        let digits = match self.owner(venue, name, known_ids) {
             Owner::Ours(digits) => digits,
+            Owner::Stray(digits) => {
+                self.second_instance(venue, &trade.venue_order_id, &digits, Some(trade.fill.at));
+                return;
+            }
             Owner::Foreign => {
                 let order = (venue.clone(), trade.venue_order_id.clone());
                 let started_at = self.started_at.plus_ms(self.offset_ms(venue));
@@ -371,10 +382,6 @@ impl LiveBroker {
                 return;
             }
         };
-        if !self.is_known(&digits, known_ids) {
-            self.second_instance(venue, &trade.venue_order_id, &digits);
-            return;
-        }
         if self.pending.keys().any(|id| id.as_str().starts_with(&digits)) {
             return;
         }
@@ -393,18 +400,28 @@ impl LiveBroker {
         }
     }
 
-    fn second_instance(&mut self, venue: &VenueId, order: &str, digits: &str) {
+    /// `at` is when it was made or executed, by the venue's clock.
+    fn second_instance(
+        &mut self,
+        venue: &VenueId,
+        order: &str,
+        digits: &str,
+        at: Option<Timestamp>,
+    ) {
         let reason = format!(
-            "second instance or lost journal: order {order} carries our id {digits}, which the \
-             journal does not know"
+            "second instance or lost journal: order {order} at {venue} was sent with our key as \
+             {digits}, which the journal does not know"
         );
+        let at = at.map(|at| at.plus_ms(-self.offset_ms(venue)));
         // The other instance trades the whole portfolio, not one venue of it.
         let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
         for other in venues {
-            self.add_reason(&other, &reason);
-        }
-        if self.watch.said.insert((venue.clone(), order.to_owned())) {
-            self.notes.push(format!("all trading is halted: {venue}: {reason}"));
+            let is_known = at.is_some_and(|at| {
+                self.resumed_at.get(&other).is_some_and(|resumed_at| at <= *resumed_at)
+            });
+            if !is_known {
+                self.add_reason(&other, &reason);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A desk at one venue: a broker, the venue in memory, and virtual time.
 
-use super::{DEPLOYMENT, Double, VirtualTime, intent, symbol, ticker, venue};
+use super::{Double, VirtualTime, intent, symbol, tags, ticker, venue};
 use keel_core::amount::Qty;
 use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
@@ -27,8 +27,7 @@ pub fn connect(
 ) -> LiveBroker {
     let mut venues = Venues::new();
     venues.insert(venue("double"), Arc::clone(venue_double) as _);
-    let mut broker =
-        LiveBroker::new(venues, Arc::clone(time) as _, DEPLOYMENT, checkpoint).unwrap();
+    let mut broker = LiveBroker::new(venues, Arc::clone(time) as _, tags(), checkpoint).unwrap();
     broker.watch(&venue("double"), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
     broker
 }

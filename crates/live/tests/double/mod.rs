@@ -8,7 +8,9 @@ use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Candle;
 use keel_core::market::MarketRules;
-use keel_core::order::{ClientOrderId, Fee, Fill, Intent, OrderKind, PlannedOrder, Side};
+use keel_core::order::{
+    AccountTag, ClientOrderId, Fee, Fill, Intent, OrderKind, PlannedOrder, Side,
+};
 use keel_core::plan::Markets;
 use keel_core::ports::Clock;
 use keel_core::state::Balance;
@@ -161,10 +163,12 @@ pub struct Inner {
     pub reads: u32,
     pub candles: BTreeMap<Symbol, Vec<Candle>>,
     pub candle_calls: u32,
+    pub market_calls: u32,
     pub quotes: Option<Vec<TickerQuote>>,
     pub markets: Markets,
     pub clock_ahead_ms: i64,
     pub book: Book,
+    buys_by_cost: bool,
     next_id: u64,
 }
 
@@ -201,11 +205,21 @@ impl Double {
     }
 
     pub fn with_validity(time: &Arc<VirtualTime>, validity: Duration) -> Arc<Self> {
+        Self::make(time, validity, false)
+    }
+
+    /// Its market buys spend the cost that was planned, whatever that buys by then.
+    pub fn by_cost(time: &Arc<VirtualTime>) -> Arc<Self> {
+        Self::make(time, Duration::from_secs(5), true)
+    }
+
+    fn make(time: &Arc<VirtualTime>, validity: Duration, buys_by_cost: bool) -> Arc<Self> {
         let facts = Box::leak(Box::new(VenueFacts {
             id: "double",
             urls: &[],
             sandbox_urls: &[],
             validity,
+            buys_by_cost,
             needs_password: false,
             tells_key_rights: false,
             candles_per_request: 100,
@@ -252,10 +266,12 @@ impl Double {
                 reads: 0,
                 candles: BTreeMap::new(),
                 candle_calls: 0,
+                market_calls: 0,
                 quotes: None,
                 markets,
                 clock_ahead_ms: 0,
                 book: Book::default(),
+                buys_by_cost,
                 next_id: 1,
             }),
         })
@@ -382,7 +398,7 @@ impl Inner {
                 symbol: symbol.clone(),
                 side,
                 status: OrderStatus::Open,
-                amount: Some(amount),
+                amount: (!self.is_by_cost(side)).then_some(amount),
                 executed: Qty::ZERO,
                 executed_cost: None,
                 created_at: Some(now),
@@ -393,8 +409,23 @@ impl Inner {
         self.orders.len() - 1
     }
 
-    fn take(&mut self, order: &MarketOrder, now: Timestamp) -> usize {
+    fn is_by_cost(&self, side: Side) -> bool {
+        self.buys_by_cost && side == Side::Buy
+    }
+
+    /// How much of the base it trades when it is executed now.
+    fn amount(&self, order: &MarketOrder) -> Qty {
         let OrderAmount::Base(amount) = order.amount else { panic!("base amounts only") };
+        if self.is_by_cost(order.side) {
+            let cost = amount.get() * order.reference_price.get();
+            Qty::new(cost / self.prices[&order.symbol].get())
+        } else {
+            amount
+        }
+    }
+
+    fn take(&mut self, order: &MarketOrder, now: Timestamp) -> usize {
+        let amount = self.amount(order);
         let index = self.accept(order.id.as_str(), &order.symbol, order.side, amount, now);
         self.execute(index, amount, now);
         self.orders[index].state.status = OrderStatus::Filled;
@@ -496,7 +527,9 @@ impl ExchangeApi for Double {
     }
 
     async fn markets(&self) -> Answer<Markets> {
-        Ok(self.read()?.markets.clone())
+        let mut inner = self.read()?;
+        inner.market_calls += 1;
+        Ok(inner.markets.clone())
     }
 
     async fn candles(
@@ -560,7 +593,7 @@ impl ExchangeApi for Double {
         let now = self.time.true_now();
         let mut inner = self.inner();
         inner.writes += 1;
-        let OrderAmount::Base(amount) = order.amount else { panic!("base amounts only") };
+        let amount = inner.amount(order);
         let lost = || Err(ApiError::Unknown("timed out".to_owned()));
         let tenth = |tenths: u32| Qty::new(amount.get() * Decimal::from(tenths) / Decimal::TEN);
         let accept = |inner: &mut Inner| {
@@ -705,10 +738,22 @@ impl ExchangeApi for Double {
     }
 }
 
+/// The tags of the accounts at the doubles.
+pub fn tags() -> BTreeMap<VenueId, AccountTag> {
+    ["double", "other"]
+        .map(|name| (venue(name), AccountTag::new(&venue(name), "key of a test")))
+        .into()
+}
+
+/// The name of an order that some installation sent with our key.
+pub fn id(deployment: &str, cycle: u64, leg: u32) -> ClientOrderId {
+    ClientOrderId::derive(deployment, cycle, leg, 0).with_tag(&tags()[&venue("double")])
+}
+
 /// An intent of our deployment, made at `now`.
 pub fn intent(leg: u32, market: &str, side: Side, amount: &str, now: Timestamp) -> Intent {
     Intent {
-        id: ClientOrderId::derive(DEPLOYMENT, 1, leg, 0),
+        id: id(DEPLOYMENT, 1, leg),
         cycle: 1,
         leg,
         order: PlannedOrder {

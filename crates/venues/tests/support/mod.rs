@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::print_stderr)]
 
+pub mod calls;
+
 use async_trait::async_trait;
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::Symbol;
@@ -95,8 +97,14 @@ impl Transport for Canned {
 
 /// The adapter of a venue over this transport, with keys of the form that the venue wants.
 pub fn adapter(id: &str, transport: Arc<Canned>) -> Box<dyn ExchangeApi> {
+    connect(id, transport, false)
+}
+
+/// The same, in the venue's test environment or in the real one.
+pub fn connect(id: &str, transport: Arc<Canned>, sandbox: bool) -> Box<dyn ExchangeApi> {
     let row = venue(id).unwrap_or_else(|| panic!("no venue {id}"));
-    let urls = row.facts.urls.iter().map(|(name, url)| ((*name).into(), (*url).into())).collect();
+    let urls = if sandbox { row.facts.sandbox_urls } else { row.facts.urls };
+    let urls = urls.iter().map(|(name, url)| ((*name).into(), (*url).into())).collect();
     let secret = match id {
         "coinbase" => COINBASE_SECRET,
         _ => "c2VjcmV0IG9mIG5vYm9keSwgbWFkZSBmb3IgdGVzdHM=",
@@ -109,7 +117,7 @@ pub fn adapter(id: &str, transport: Arc<Canned>) -> Box<dyn ExchangeApi> {
             secret: Zeroizing::new(secret.to_owned()),
             password: Some(Zeroizing::new("password-of-nobody".to_owned())),
         }),
-        sandbox: false,
+        sandbox,
     })
 }
 
