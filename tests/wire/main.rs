@@ -2,7 +2,11 @@
 //! `docs/faults.md` says which test stands for which row of the fault catalogue.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
+mod chat;
 mod crash;
 mod cycles;
+mod disk;
+mod doctor;
 mod faults;
+mod outputs;
 mod support;
