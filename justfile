@@ -10,11 +10,11 @@ ci:
 # Format, then lint as CI does.
 lint:
     cargo fmt --all
-    cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # All tests.
 test:
-    cargo test --workspace
+    cargo test --locked --workspace
 
 # The demo from the sources, anew.
 demo:
@@ -23,14 +23,13 @@ demo:
 # The figures of docs/performance.md.
 bench:
     cargo bench -p keel --bench cycle
+    cargo bench -p keel --bench backtest
     cargo bench -p hyperopt --bench spaces
 
 # What Python ccxt sends and understands, for the tests of the venues; tools/goldens/README.md.
 goldens *venues:
-    test -d target/goldens || python3 -m venv target/goldens
-    target/goldens/bin/pip install --quiet --requirement tools/goldens/requirements.txt
-    target/goldens/bin/python tools/goldens/make_goldens.py {{venues}}
+    "$(tools/ccxt/setup)" tools/goldens/make_goldens.py {{venues}}
 
 # Licences and advisories.
 deny:
-    cargo deny check
+    cargo deny --locked check

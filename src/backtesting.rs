@@ -210,22 +210,8 @@ impl History {
         range: TimeRange,
         mut deposits: Vec<Deposit>,
     ) -> Result<Self, Failure> {
-        let Some((first, last)) = recording.tape.range() else {
-            return Err(Failure::new(Code::BadData, "the data directory holds no candles"));
-        };
+        let (from, to) = recording.cut(range.from, range.to)?;
         let mut notes = recording.notes.clone();
-        let from = range.from.unwrap_or(first).max(first);
-        let to = range.to.unwrap_or(last).min(last);
-        if from >= to {
-            return Err(Failure::new(
-                Code::BadInput,
-                format!(
-                    "nothing is recorded from {} to {}; the candles reach from {first} to {last}",
-                    range.from.map_or_else(|| "the start".to_owned(), |from| from.to_string()),
-                    range.to.map_or_else(|| "the end".to_owned(), |to| to.to_string()),
-                ),
-            ));
-        }
         if let Some(asked) = range.from.filter(|asked| *asked < from) {
             notes.push(format!(
                 "the range starts on {asked}, before the first candle closed; the run starts on {from}"

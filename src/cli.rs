@@ -5,7 +5,7 @@ use crate::commands::{
     plan, report, status, sweep, trade, trades, warmup, why,
 };
 use crate::exit::{Code, Failure};
-use crate::output;
+use crate::{lines, output};
 use clap::{CommandFactory, Parser, Subcommand};
 use keel_config::Config;
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
     };
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
@@ -189,5 +189,7 @@ pub fn main() -> ExitCode {
             }
             ExitCode::from(failure.code as u8)
         }
-    }
+    };
+    lines::finish();
+    code
 }

@@ -1,7 +1,9 @@
 //! The terminal: what goes to standard output, and how a closed pipe ends it.
 
+use crate::lines::{Lines, REMARKS, WhenFull};
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Prints one line. A reader that went away (`keel trades | head`) ends the program quietly.
 pub fn line(text: impl Display) {
@@ -21,8 +23,24 @@ pub fn json(value: &serde_json::Value) {
 
 /// Prints a remark for the person at the terminal, apart from the answer on standard output.
 pub fn remark(text: impl Display) {
-    // Nothing can be done about a standard error that is closed.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let line = format!("{text}\n");
+    match REMARKS.get() {
+        Some(lines) => lines.push(line.into_bytes()),
+        // Nothing can be done about a standard error that is closed.
+        None => drop(io::stderr().lock().write_all(line.as_bytes())),
+    }
+}
+
+/// From now on a remark never waits for its reader; some are lost when nobody reads.
+///
+/// # Errors
+/// When there can be no more threads.
+pub fn never_wait() -> io::Result<()> {
+    let lost = |count| format!("{count} lines were lost: nobody read them\n");
+    let lines = Lines::start(io::stderr(), WhenFull::Lose, lost)?;
+    // A second start in one process keeps the first.
+    let _ = REMARKS.set(lines);
+    Ok(())
 }
 
 /// Whether somebody is watching, so that a progress bar makes sense.
@@ -88,13 +106,15 @@ pub fn price(text: &str) -> String {
     }
 }
 
-/// How far a long command is: a bar for somebody who watches, every tenth in lines otherwise.
+/// How far a long command is: a bar for somebody who watches, every tenth in lines otherwise. Threads
+/// may share it.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<indicatif::ProgressBar>,
     what: &'static str,
     total: usize,
-    tenth_shown: usize,
+    done: AtomicUsize,
+    tenth_shown: AtomicUsize,
 }
 
 impl Progress {
@@ -107,11 +127,16 @@ impl Progress {
             indicatif::ProgressStyle::with_template(&template)
                 .map_or(bar.clone(), |style| bar.clone().with_style(style))
         });
-        Self { bar, what, total, tenth_shown: 0 }
+        Self { bar, what, total, done: AtomicUsize::new(0), tenth_shown: AtomicUsize::new(0) }
+    }
+
+    /// One more is done, whichever it was.
+    pub fn one_more(&self) {
+        self.at(self.done.fetch_add(1, Ordering::Relaxed) + 1);
     }
 
     /// `done` of the total are done.
-    pub fn at(&mut self, done: usize) {
+    pub fn at(&self, done: usize) {
         // Drawing costs more than a cycle: fifty times are enough.
         if done < self.total && !done.is_multiple_of((self.total / 50).max(1)) {
             return;
@@ -120,8 +145,9 @@ impl Progress {
             Some(bar) => bar.set_position(done as u64),
             None => {
                 let tenth = done * 10 / self.total.max(1);
-                if tenth > self.tenth_shown && self.total > 1_000 {
-                    self.tenth_shown = tenth;
+                if self.total > 1_000
+                    && tenth > self.tenth_shown.fetch_max(tenth, Ordering::Relaxed)
+                {
                     remark(format!("{:>3} %  {done} {}", tenth * 10, self.what));
                 }
             }

@@ -10,7 +10,7 @@ use keel_core::market::MarketRules;
 use keel_core::plan::Markets;
 use keel_core::policy::AssetPolicy;
 use keel_core::ports::CapPoint;
-use keel_core::time::Timeframe;
+use keel_core::time::{Timeframe, Timestamp};
 use keel_data::{CandleStore, CapFileError, Longest, MarketFiles};
 use keel_sim::tape::{Tape, VenueTape};
 use rust_decimal::Decimal;
@@ -29,6 +29,38 @@ pub struct Recording {
     pub notes: Vec<String>,
     /// Names the files by their content, so that a run is never continued on other data.
     pub fingerprint: String,
+}
+
+impl Recording {
+    /// The part of a range for which there are candles; without an end it is theirs.
+    ///
+    /// # Errors
+    /// When nothing is recorded in the range.
+    pub fn cut(
+        &self,
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+    ) -> Result<(Timestamp, Timestamp), Failure> {
+        let Some((first, last)) = self.tape.range() else {
+            return Err(Failure::new(Code::BadData, "the data directory holds no candles"));
+        };
+        let start = from.unwrap_or(first).max(first);
+        let end = to.unwrap_or(last).min(last);
+        if start < end {
+            return Ok((start, end));
+        }
+        let said = |asked: Option<Timestamp>, open: &str| {
+            asked.map_or_else(|| open.to_owned(), |asked| asked.to_string())
+        };
+        Err(Failure::new(
+            Code::BadInput,
+            format!(
+                "nothing is recorded from {} to {}; the candles reach from {first} to {last}",
+                said(from, "the start"),
+                said(to, "the end"),
+            ),
+        ))
+    }
 }
 
 /// Loads what the configuration needs from `root`: for each asset the candles of its intervals and
@@ -215,9 +247,12 @@ impl Loader<'_> {
     }
 }
 
+/// The option of an exchange that names the recorded one which stands for it.
+pub(crate) const REPLAY_VENUE: &str = "replay_venue";
+
 /// The venue whose files stand for `venue`: `options.replay_venue` of its configuration, or itself.
 pub(crate) fn recorded_venue(config: &Config, venue: &VenueId) -> Result<VenueId, Failure> {
-    let named = config.venues.get(venue).and_then(|venue| venue.options.get("replay_venue"));
+    let named = config.venues.get(venue).and_then(|venue| venue.options.get(REPLAY_VENUE));
     match named {
         None => Ok(venue.clone()),
         Some(value) => value.as_str().and_then(|name| name.parse().ok()).ok_or_else(|| {

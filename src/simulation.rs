@@ -4,8 +4,10 @@
 use crate::daemon::{self, Observer, Pace};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal, Reader};
+use crate::lines::WhenFull;
 use crate::logging;
 use crate::output;
+use crate::signals;
 use crate::status;
 use keel_config::Config;
 use keel_core::amount::Qty;
@@ -21,6 +23,8 @@ use keel_sim::tape::{ReplayMarket, Tape, TapeClock};
 use rust_decimal::Decimal;
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Cycles that become durable together. A crash plays at most these again.
@@ -116,7 +120,7 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
     let (mut journal, resumed) = Journal::open(journal_path, &new, durability)?;
     prepare_directories(config)?;
     keel_config::write_missing_strategies(config)?;
-    logging::start(config)?;
+    logging::start(config, WhenFull::Wait)?;
     tracing::info!(config = %config.path.display(), cycles = simulation.moments.len(), "start");
 
     let (mut state, account) = match resumed {
@@ -148,13 +152,18 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
     let mut broker =
         PaperBroker::new(&market, policy.stablecoin.clone(), cost_models(config), account);
     let stop = Cell::new(false);
+    let asked = Arc::new(AtomicBool::new(false));
+    signals::on_stop({
+        let asked = Arc::clone(&asked);
+        move || asked.store(true, Ordering::Relaxed)
+    })?;
     let mut pace = TapePace {
         clock: &clock,
         moments: left.iter(),
         at_start: state.cycle == 0,
         deployment: &simulation.deployment,
         stop: &stop,
-        interrupt: Interrupt::new()?,
+        asked,
     };
     let mut progress = Progress::new(config, simulation.moments.len(), left.len());
     let runtime = runtime()?;
@@ -254,52 +263,6 @@ fn export_candles(config: &Config, tape: &Tape, clock: &TapeClock) -> Result<(),
     Ok(())
 }
 
-/// Ctrl-C or SIGTERM, asked for between cycles.
-struct Interrupt {
-    flag: std::sync::Arc<std::sync::atomic::AtomicBool>,
-}
-
-impl Interrupt {
-    fn new() -> Result<Self, Failure> {
-        use std::sync::atomic::Ordering;
-        let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let seen = std::sync::Arc::clone(&flag);
-        // A thread of its own waits for the signal: the tape never lets the loop's thread idle.
-        let listener = runtime()?;
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                listener.block_on(async {
-                    wait_for_stop().await;
-                    seen.store(true, Ordering::Relaxed);
-                });
-            })
-            .map_err(|error| Failure::from_error(Code::Failed, &error))?;
-        Ok(Self { flag })
-    }
-
-    fn requested(&self) -> bool {
-        self.flag.load(std::sync::atomic::Ordering::Relaxed)
-    }
-}
-
-pub(crate) async fn wait_for_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let terminated = async {
-        match &mut terminate {
-            Some(signal) => {
-                signal.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
-}
-
 /// Moves the clock along the tape.
 struct TapePace<'a> {
     clock: &'a TapeClock,
@@ -307,7 +270,8 @@ struct TapePace<'a> {
     at_start: bool,
     deployment: &'a str,
     stop: &'a Cell<bool>,
-    interrupt: Interrupt,
+    /// Ctrl-C or SIGTERM came.
+    asked: Arc<AtomicBool>,
 }
 
 impl Pace for TapePace<'_> {
@@ -315,7 +279,7 @@ impl Pace for TapePace<'_> {
         if self.moments.as_slice().is_empty() {
             return None;
         }
-        if self.interrupt.requested() {
+        if self.asked.load(Ordering::Relaxed) {
             self.stop.set(true);
             return None;
         }

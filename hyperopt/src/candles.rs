@@ -2,6 +2,7 @@
 
 use crate::timerange::TimeRange;
 use keel_core::candle::{Bars, Candle, CandleFault, check_candle};
+use keel_core::resample::bar_start;
 use keel_core::time::{Timeframe, Timestamp};
 
 /// Candles without a gap, as columns of equal length.
@@ -117,18 +118,14 @@ pub fn clean(
     rows.sort_by_key(|candle| candle.open_time_ms);
     let merged = merge(rows, |candle| candle.open_time_ms, f64::max);
     // A time off the grid falls into the bar it lies in, as when pandas resamples.
-    let merged = merge(merged, |candle| bar_start_ms(timeframe, candle.open_time_ms), |a, b| a + b);
+    let start_ms =
+        |candle: &Candle| bar_start(timeframe, Timestamp::from_ms(candle.open_time_ms)).ms();
+    let merged = merge(merged, start_ms, |a, b| a + b);
     let candles = fill(&merged, timeframe)?;
     if candles.len() <= startup {
         return Err(CandlesError::TooShort { rows: candles.len(), startup });
     }
     Ok(candles)
-}
-
-/// Weekly bars start on Mondays; 1970-01-01 was a Thursday.
-fn bar_start_ms(timeframe: Timeframe, time_ms: i64) -> i64 {
-    let offset = if timeframe.seconds() == 604_800 { 4 * 86_400_000 } else { 0 };
-    (time_ms - offset).div_euclid(timeframe.ms()) * timeframe.ms() + offset
 }
 
 fn merge(

@@ -10,7 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -213,38 +213,12 @@ pub fn write_text(path: &Path, text: &str) -> Result<(), ResultsError> {
     replace(path, |file| Ok(file.write_all(text.as_bytes())?))
 }
 
-type Fill<'a> = &'a mut dyn FnMut(
-    &mut (dyn Write + Send),
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
-
 fn replace(
     path: &Path,
-    mut fill: impl FnMut(
-        &mut (dyn Write + Send),
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 ) -> Result<(), ResultsError> {
-    let failed = |source| ResultsError::Write { path: path.to_owned(), source };
-    replace_with(path, &mut fill).map_err(failed)
-}
-
-/// A new file beside the old one, complete before it takes the old one's name.
-fn replace_with(
-    path: &Path,
-    fill: Fill<'_>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let beside = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".hyperopt-").suffix(".tmp");
-    // A temporary file is private by default; results follow the umask like any other file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(beside)?;
-    let mut buffered = io::BufWriter::new(file);
-    fill(&mut buffered)?;
-    let file = buffered.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    keel_files::replace(path, fill)
+        .map_err(|source| ResultsError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -258,7 +232,7 @@ mod tests {
         write_text(&path, "old").unwrap();
         let error = replace(&path, |file| {
             file.write_all(b"half")?;
-            Err(io::Error::from(io::ErrorKind::StorageFull).into())
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into())
         })
         .unwrap_err();
         assert!(error.to_string().contains("a.html"), "{error}");

@@ -83,7 +83,7 @@ fn backtest(history: &History, args: &Args) -> Result<Run, Failure> {
         .map_or_else(|| "portfolio".to_owned(), |name| name.to_string_lossy().into_owned());
     let scenario = history.scenario(title);
     let total = history.moments.len();
-    let mut progress = output::Progress::new("cycles", total);
+    let progress = output::Progress::new("cycles", total);
     let mut step = |done| progress.at(done);
     let failed = |error: StoreError| Failure::from_error(Code::CannotWrite, &error);
     let mut journal = match &args.journal {

@@ -2,12 +2,14 @@
 
 mod data;
 
-use super::findings::{Finding, Report, Severity, print, print_json};
+use super::findings::{Finding, Report, Severity, conclude, print_json};
 use crate::cli::ConfigArg;
 use crate::commands::data::count;
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::journal::Reader;
+use crate::replay::REPLAY_VENUE;
 use keel_config::Config;
+use rustix::fs::Access;
 use std::path::{Path, PathBuf};
 
 /// Checks the configuration, the strategy files, the paths and the journal; with --data also the
@@ -49,14 +51,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             report.note("", "not checked: name a data directory with --data");
         }
     }
-    let is_fine = report.count(Severity::Problem) == 0;
-    if args.json {
-        print_json(&report, if is_fine { "fine" } else { "problems" });
-    } else {
-        print(&report);
-    }
-    // The report has said it all.
-    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+    conclude(&report, args.json)
 }
 
 /// Loads the configuration. When it is wrong and the answer is to be JSON, its problems are printed
@@ -106,6 +101,13 @@ pub(super) fn configuration(config: &Config, report: &mut Report) {
         .collect();
     for venue in unused {
         report.note(venue, "in exchange_configurations, but no asset is traded there");
+    }
+    for (venue, settings) in &config.venues {
+        let unused: Vec<&str> =
+            settings.options.names().filter(|name| *name != REPLAY_VENUE).collect();
+        if !unused.is_empty() {
+            report.note(venue, format!("options that Keel does not use: {}", unused.join(", ")));
+        }
     }
 }
 
@@ -170,17 +172,19 @@ pub(super) fn paths(config: &Config, report: &mut Report) {
 
 /// What keeps `directory` from being made or written, seen from the part of it that exists.
 fn obstacle(directory: &Path) -> Option<String> {
-    let existing =
-        directory.ancestors().find_map(|part| Some((part, std::fs::metadata(part).ok()?)));
+    let here = |part| if part == Path::new("") { Path::new(".") } else { part };
+    let existing = directory
+        .ancestors()
+        .map(here)
+        .find_map(|part| Some((part, std::fs::metadata(part).ok()?)));
     let (part, metadata) = existing?;
     let shown = part.display();
     if !metadata.is_dir() {
-        Some(format!("{shown} is no directory; set another path, or move that file away"))
-    } else if metadata.permissions().readonly() {
-        Some(format!("{shown} is read-only; allow writing, or set another path"))
-    } else {
-        None
+        return Some(format!("{shown} is no directory; set another path, or move that file away"));
     }
+    // The bits of its mode do not tell: it may be somebody else's, or its file system read-only.
+    let may_write = rustix::fs::access(part, Access::WRITE_OK | Access::EXEC_OK);
+    may_write.err().map(|error| format!("{shown}: {error}; allow writing, or set another path"))
 }
 
 pub(super) fn journal(config: &Config, report: &mut Report) {

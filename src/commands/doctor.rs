@@ -1,15 +1,15 @@
 //! `keel doctor`: whether everything outside of Keel is as trading needs it.
 
 use super::check;
-use super::findings::{Report, Severity, print, print_json};
+use super::findings::{Report, conclude};
 use crate::cli::{self, ConfigArg};
-use crate::exit::{Code, Failure};
+use crate::exit::Failure;
 use crate::live::account::objection;
 use crate::live::coingecko;
 use crate::live::connect::{Link, Links};
 use crate::simulation;
 use keel_config::{Config, Credentials};
-use keel_core::asset::{Symbol, VenueId};
+use keel_core::asset::VenueId;
 use keel_core::ports::Clock as _;
 use keel_live::time::MachineTime;
 use keel_venues::api::{KeyRights, TickerQuote};
@@ -72,13 +72,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         caps(&config, &credentials, &mut report).await;
         telegram(&config, &credentials, &mut report).await;
     });
-    let is_fine = report.count(Severity::Problem) == 0;
-    if args.json {
-        print_json(&report, if is_fine { "fine" } else { "problems" });
-    } else {
-        print(&report);
-    }
-    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+    conclude(&report, args.json)
 }
 
 fn disk(config: &Config, report: &mut Report) {
@@ -126,13 +120,7 @@ async fn venue(config: &Config, id: &VenueId, link: &Link, report: &mut Report) 
             return;
         }
     };
-    let symbols: Vec<Symbol> = config
-        .policy
-        .assets
-        .iter()
-        .filter(|asset| asset.venue == *id)
-        .map(|asset| Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone()))
-        .collect();
+    let symbols = config.policy.markets_at(id);
     let quotes = match link.api.tickers(&symbols).await {
         Ok(quotes) => quotes,
         Err(error) => {

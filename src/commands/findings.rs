@@ -1,6 +1,7 @@
 //! Findings: what `keel check` and `keel doctor` report.
 
 use crate::commands::data::count;
+use crate::exit::{Code, Failure};
 use crate::output;
 use keel_config::Problem;
 use serde::Serialize;
@@ -71,8 +72,19 @@ impl Report {
     }
 }
 
+/// Prints the report. With problems it is a failure that has nothing more to say.
+pub(super) fn conclude(report: &Report, json: bool) -> Result<(), Failure> {
+    let is_fine = report.count(Severity::Problem) == 0;
+    if json {
+        print_json(report, if is_fine { "fine" } else { "problems" });
+    } else {
+        print(report);
+    }
+    if is_fine { Ok(()) } else { Err(Failure::new(Code::ProblemsFound, "")) }
+}
+
 /// Prints the report for people.
-pub(super) fn print(report: &Report) {
+fn print(report: &Report) {
     let mut area = "";
     for (finding, subjects) in joined(&report.findings) {
         if finding.area != area {

@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         for candidate in candidates(args, name, history)? {
             output::remark(format!("{}: {} windows", candidate.name, windows.len()));
-            let mut progress = output::Progress::new("windows", windows.len());
+            let progress = output::Progress::new("windows", windows.len());
             let tested = forward::test(&candidate, &windows, &mut |done| progress.at(done))
                 .map_err(|error| Failure::from_error(Code::Failed, &error))?;
             progress.end();

@@ -5,8 +5,6 @@ use crate::exit::{Code, Failure};
 use crate::output;
 use keel_backtest::lookahead::{Usual, check, spread};
 use std::collections::BTreeSet;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Moments that are checked when nothing else is said.
 const MOMENTS: usize = 500;
@@ -44,20 +42,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Some(every) => (0..cycles).step_by(every as usize).collect(),
         None => spread(cycles, MOMENTS),
     };
-    let progress = Mutex::new(output::Progress::new("moments", wanted.len()));
-    let done = AtomicUsize::new(0);
-    let one_more = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Ok(mut progress) = progress.lock() {
-            progress.at(done);
-        }
-    };
+    let progress = output::Progress::new("moments", wanted.len());
     let usual = Usual::prepared(&scenario);
-    let found = check(&scenario, &usual, &wanted, &one_more)
+    let found = check(&scenario, &usual, &wanted, &|| progress.one_more())
         .map_err(|error| Failure::from_error(Code::Failed, &error))?;
-    if let Ok(progress) = progress.into_inner() {
-        progress.end();
-    }
+    progress.end();
     if args.json {
         output::json(&serde_json::to_value(&found).unwrap_or_default());
     } else {

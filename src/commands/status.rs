@@ -6,15 +6,21 @@ use crate::journal::Reader;
 use crate::output;
 use crate::status::to_json;
 use keel_core::policy::Policy;
+use keel_core::ports::Clock as _;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
+use keel_live::time::MachineTime;
 use serde_json::{Value, json};
 
 /// Shows holdings, targets and signals after the last cycle.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 7 when the last cycle is older than --max-age.")]
 pub struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// The last cycle must have begun within so many seconds; for health checks.
+    #[arg(long, value_name = "SECONDS")]
+    max_age: Option<u32>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -23,7 +29,7 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// When there is no journal, or it cannot be read.
+/// When there is no journal, it cannot be read, or its last cycle is too old.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     let reader = Reader::open(&config.paths.journal)?;
@@ -34,32 +40,39 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         )
     };
     let state = reader.state()?.ok_or_else(no_cycle)?;
-    let cycle = reader.cycle(Some(state.cycle))?.ok_or_else(no_cycle)?;
+    let cycle = reader.cycle(None)?.ok_or_else(no_cycle)?;
+    let at = Timestamp::from_ms(cycle.at_ms);
     let assets = to_json(&config.policy, &state);
     if args.json {
         output::json(&json!({
             "mode": reader.mode()?,
             "cycle": cycle,
-            "at": Timestamp::from_ms(cycle.at_ms).to_string(),
+            "at": at.to_string(),
             "total": keel_core::snapshot::number(state.total().get()),
             "stablecoin": config.policy.stablecoin,
             "assets": assets,
         }));
-        return Ok(());
+    } else {
+        output::line(format!(
+            "Cycle {} at {at} ({}), worth {} {}\n",
+            cycle.cycle,
+            reader.mode()?,
+            output::decimal(state.total().get(), 2),
+            config.policy.stablecoin
+        ));
+        output::line(holdings(&config.policy, &state, &assets));
+        for note in &cycle.notes {
+            output::line(format!("note: {note}"));
+        }
     }
-    output::line(format!(
-        "Cycle {} at {} ({}), worth {} {}\n",
-        cycle.cycle,
-        Timestamp::from_ms(cycle.at_ms),
-        reader.mode()?,
-        output::decimal(state.total().get(), 2),
-        config.policy.stablecoin
-    ));
-    output::line(holdings(&config.policy, &state, &assets));
-    for note in &cycle.notes {
-        output::line(format!("note: {note}"));
+    let age_seconds = MachineTime.now().since_ms(at) / 1_000;
+    match args.max_age {
+        Some(max) if age_seconds > i64::from(max) => Err(Failure::new(
+            Code::ProblemsFound,
+            format!("the last cycle began {age_seconds} s ago; expected at most {max}"),
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn holdings(policy: &Policy, state: &State, assets: &Value) -> String {

@@ -9,8 +9,6 @@ use keel_backtest::grid::{self, Axis, Point};
 use keel_backtest::sweep::{Daily, Limit, Trial, sweep};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows of the table when nothing else is said.
 const ROWS: usize = 20;
@@ -85,20 +83,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let history = args.history.load_with(&grid::timeframes(&axes))?;
     let scenario = history.scenario("sweep".to_owned());
-    let progress = Mutex::new(output::Progress::new("settings", points.len()));
-    let done = AtomicUsize::new(0);
-    let one_more = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Ok(mut progress) = progress.lock() {
-            progress.at(done);
-        }
-    };
+    let progress = output::Progress::new("settings", points.len());
     let range = (history.from, history.to);
-    let trials = sweep(&scenario, range, &axes, &points, &args.limit, &one_more)
+    let trials = sweep(&scenario, range, &axes, &points, &args.limit, &|| progress.one_more())
         .map_err(|error| Failure::from_error(Code::Failed, &error))?;
-    if let Ok(progress) = progress.into_inner() {
-        progress.end();
-    }
+    progress.end();
     if let Some(path) = &args.csv {
         let bytes =
             csv(&axes, &trials).map_err(|error| Failure::from_error(Code::Failed, &error))?;

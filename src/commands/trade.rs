@@ -82,20 +82,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     for note in &recording.notes {
         output::remark(format!("note: {note}"));
     }
-    let Some((first, last)) = recording.tape.range() else {
-        return Err(Failure::new(Code::BadData, "the data directory holds no candles"));
-    };
-    let (from, to) = (args.from.unwrap_or(first).max(first), to.unwrap_or(last).min(last));
-    if from >= to {
-        return Err(Failure::new(
-            Code::BadInput,
-            format!(
-                "nothing to replay from {} to {}; the candles reach from {first} to {last}",
-                args.from.map_or_else(|| "the start".to_owned(), |from| from.to_string()),
-                args.to.as_deref().unwrap_or("the end"),
-            ),
-        ));
-    }
+    let (from, to) = recording.cut(args.from, to)?;
     let step = replay::step(&config.policy.assets);
     let moments: Vec<Timestamp> = replay::moments(from, to, step).collect();
     let simulation = Simulation {

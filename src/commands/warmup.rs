@@ -7,8 +7,6 @@ use keel_backtest::engine::Scenario;
 use keel_backtest::lookahead::spread;
 use keel_backtest::warmup::{Row, Warmup, warmup};
 use keel_core::time::Timestamp;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Moments that are asked when nothing else is said.
 const MOMENTS: usize = 100;
@@ -65,19 +63,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         .collect();
     let scenario: Scenario<'_> =
         history.scenario_with("warmup".to_owned(), &history.config.policy, &moments);
-    let progress = Mutex::new(output::Progress::new("moments", moments.len()));
-    let done = AtomicUsize::new(0);
-    let one_more = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Ok(mut progress) = progress.lock() {
-            progress.at(done);
-        }
-    };
-    let found = warmup(&scenario, &histories, &one_more)
+    let progress = output::Progress::new("moments", moments.len());
+    let found = warmup(&scenario, &histories, &|| progress.one_more())
         .map_err(|error| Failure::from_error(Code::Failed, &error))?;
-    if let Ok(progress) = progress.into_inner() {
-        progress.end();
-    }
+    progress.end();
     if args.json {
         output::json(&serde_json::to_value(&found).unwrap_or_default());
     } else {

@@ -27,13 +27,13 @@ pub(super) fn logs(config: &Config) -> Answer {
 }
 
 /// The configuration that applies; credentials show as references.
-pub(super) fn show_config(config: &Config) -> Answer {
+pub(super) fn show_config(config: &Config, reader: &Reader) -> Result<Answer, JournalError> {
     let shown = serde_json::to_string_pretty(&effective(config)).unwrap_or_default();
     let bot = &config.bot;
     let settings = &config.policy.settings;
     let text = format!(
-        "{}; {} assets, parked in {}; a cycle each {} s; smallest order {} {}; band {} %.",
-        if bot.dry_run { "Paper trading" } else { "Live trading" },
+        "A {}; {} assets, parked in {}; a cycle each {} s; smallest order {} {}; band {} %.",
+        reader.mode()?,
         config.policy.assets.len(),
         config.policy.stablecoin,
         bot.cycle_sleep.as_secs_f64(),
@@ -41,7 +41,7 @@ pub(super) fn show_config(config: &Config) -> Answer {
         config.policy.stablecoin,
         (settings.rebalance_threshold * rust_decimal::Decimal::ONE_HUNDRED).normalize(),
     );
-    Answer::text(text).and_document(Document::bytes("config.json", shown))
+    Ok(Answer::text(text).and_document(Document::bytes("config.json", shown)))
 }
 
 /// Status, portfolio and the last orders as files.

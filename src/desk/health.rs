@@ -1,6 +1,6 @@
 //! `/health`: whether everything works.
 
-use super::{DeskContext, ago, minute};
+use super::{DeskContext, ago, held, minute};
 use crate::journal::{JournalError, Reader};
 use keel_core::time::Timestamp;
 use keel_telegram::Answer;
@@ -16,10 +16,11 @@ pub(super) fn health(
     now: Timestamp,
 ) -> Result<Answer, JournalError> {
     let mut lines = vec![format!(
-        "Keel {} is {}; it started {} ago.",
+        "Keel {} is {}; it started {} ago.{}",
         env!("CARGO_PKG_VERSION"),
         context.run.name(),
-        ago(now, context.started_at)
+        ago(now, context.started_at),
+        held(context)
     )];
     match reader.cycle(None)? {
         None => lines.push("Last cycle: none yet.".to_owned()),

@@ -1,6 +1,6 @@
 //! `/status` and `/balance`: what is held and what it should be.
 
-use super::{DeskContext, NO_CYCLE, ago, minute};
+use super::{DeskContext, NO_CYCLE, ago, held, minute};
 use crate::journal::{JournalError, Reader};
 use crate::output;
 use keel_core::policy::AssetPolicy;
@@ -119,10 +119,11 @@ fn head(
         .cycle_at
         .map_or_else(String::new, |at| format!(" at {} ({} ago)", minute(at), ago(now, at)));
     Ok(format!(
-        "Keel is {} ({}). Cycle {}{when}.\nWorth {} {stablecoin}, of it {} free.",
+        "Keel is {} ({}). Cycle {}{when}.{}\nWorth {} {stablecoin}, of it {} free.",
         context.run.name(),
         reader.mode()?,
         state.cycle,
+        held(context),
         output::decimal(state.total().get(), 2),
         output::decimal(state.stablecoin_free().get(), 2),
     ))

@@ -34,6 +34,8 @@ pub struct DeskContext {
     pub state: Option<State>,
     /// Exchanges, as far as anything is known of them.
     pub venues: BTreeMap<VenueId, VenueHealth>,
+    /// What keeps orders back although nobody paused.
+    pub held: Vec<String>,
     /// What the operator should know that no cycle tells.
     pub notes: Vec<String>,
 }
@@ -70,6 +72,7 @@ impl DeskContext {
             started_at,
             state: None,
             venues: BTreeMap::new(),
+            held: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -108,7 +111,6 @@ pub fn answer_command(command: &Command, context: &DeskContext, now: Timestamp) 
     match command {
         Command::Version => Answer::text(format!("Keel {}", env!("CARGO_PKG_VERSION"))),
         Command::Logs => files::logs(&context.config),
-        Command::ShowConfig => files::show_config(&context.config),
         command => {
             let answered = Reader::open(&context.config.paths.journal)
                 .and_then(|reader| from_journal(command, context, &reader, now));
@@ -134,6 +136,7 @@ fn from_journal(
         Command::Trades { last } => orders::trades(context, reader, *last),
         Command::Plan => orders::plan(context, reader),
         Command::Why { ticker } => orders::why(context, reader, ticker),
+        Command::ShowConfig => files::show_config(&context.config, reader),
         Command::Report => files::report(&context.config, reader),
         _ => Ok(Answer::text("This command needs the daemon, which does not take it now.")),
     }
@@ -159,6 +162,11 @@ pub async fn serve(
 }
 
 const NO_CYCLE: &str = "No cycle has finished yet.";
+
+/// What keeps orders back, each in a line.
+fn held(context: &DeskContext) -> String {
+    context.held.iter().map(|text| format!("\nHeld back: {text}")).collect()
+}
 
 /// How long ago, for people.
 fn ago(now: Timestamp, then: Timestamp) -> String {

@@ -127,6 +127,11 @@ pub enum JournalError {
         /// What was found.
         seen: String,
     },
+    /// Its writer was killed in the middle of a write, which only a writer can undo.
+    #[error(
+        "{0} was left half written by a process that was killed; expected one that was closed or is in use: start `keel trade` (or `keel demo`) with this configuration once, which puts it right"
+    )]
+    HalfWritten(PathBuf),
     /// Another kind of run.
     #[error(
         "{path} belongs to a {seen}, this is a {expected}: move it away, or give this run its own paths in the configuration"
@@ -178,18 +183,14 @@ impl Journal {
             std::fs::create_dir_all(parent).map_err(io)?;
         }
         let lock = lock(path)?;
-        let exists = path.exists();
-        if exists {
+        if path.exists() {
             check_file(path)?;
+        } else {
+            create(path, new)?;
         }
         let connection = Connection::open(path).map_err(sqlite)?;
-        if exists {
-            check_identity(&connection, path)?;
-            check_mode(&connection, path, new)?;
-        }
-        if !exists {
-            create(&connection, new).map_err(sqlite)?;
-        }
+        check_identity(&connection, path)?;
+        check_mode(&connection, path, new)?;
         // Nothing is written, not even a setting, before every row was checked.
         let (chain, last_cycle, resumed) = verify(&connection, path)?;
         let synchronous = match durability {
@@ -311,6 +312,7 @@ fn check_identity(connection: &Connection, path: &Path) -> Result<(), JournalErr
     let unreadable = |error: rusqlite::Error| {
         let (path, seen) = (path.to_owned(), error.to_string());
         match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ReadOnly) => JournalError::HalfWritten(path),
             Some(rusqlite::ErrorCode::NotADatabase) => JournalError::Foreign { path, seen },
             _ => JournalError::Damaged { path, seen },
         }
@@ -347,15 +349,23 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
     }
 }
 
-fn create(connection: &Connection, new: &NewJournal) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN")?;
-    connection.execute_batch(SCHEMA)?;
-    for (key, value) in [("mode", new.mode.to_string()), ("deployment", new.deployment.clone())] {
-        connection.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
-    }
-    connection.execute_batch(&format!(
-        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
-    ))
+/// Makes a journal, as a whole or not at all: a process that is killed meanwhile leaves none.
+fn create(path: &Path, new: &NewJournal) -> Result<(), JournalError> {
+    let draft = || -> rusqlite::Result<Vec<u8>> {
+        let mut draft = Connection::open_in_memory()?;
+        draft.execute_batch(SCHEMA)?;
+        for (key, value) in [("mode", new.mode.to_string()), ("deployment", new.deployment.clone())]
+        {
+            draft.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
+        }
+        draft.execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}"
+        ))?;
+        Ok(draft.serialize("main")?.to_vec())
+    };
+    let bytes = draft().map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })?;
+    keel_files::write_atomic(path, &bytes)
+        .map_err(|source| JournalError::Io { path: path.to_owned(), source })
 }
 
 /// Walks through every row and the state, and compares the digests.

@@ -287,6 +287,7 @@ impl Reader {
             Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
                 JournalError::Damaged { path: self.path.clone(), seen: source.to_string() }
             }
+            Some(rusqlite::ErrorCode::ReadOnly) => JournalError::HalfWritten(self.path.clone()),
             _ => JournalError::Sqlite { path: self.path.clone(), source },
         }
     }
@@ -309,7 +310,7 @@ impl Reader {
     pub fn state(&self) -> Result<Option<State>, JournalError> {
         let json: Option<String> = self
             .connection
-            .query_row("SELECT state FROM state", [], |row| row.get(0))
+            .query_row("SELECT state FROM state WHERE cycle > 0", [], |row| row.get(0))
             .optional()
             .map_err(|error| self.failed(error))?;
         json.map(|json| {

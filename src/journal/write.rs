@@ -9,7 +9,7 @@ use keel_core::ports::{Store, StoreError};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 /// A decision as it is stored and digested.
 pub(super) fn decision_columns(decision: &DecisionRecord) -> [String; 16] {
@@ -62,13 +62,6 @@ impl Journal {
         Ok(())
     }
 
-    fn end_unless_grouped(&mut self) -> Result<(), rusqlite::Error> {
-        match self.durability {
-            Durability::EachWrite => self.end(),
-            Durability::Groups { .. } => Ok(()),
-        }
-    }
-
     fn insert_intents(&mut self, intents: &[Intent]) -> Result<(), rusqlite::Error> {
         self.begin()?;
         for intent in intents {
@@ -91,7 +84,10 @@ impl Journal {
                 .execute(rusqlite::params_from_iter(&text))?;
             self.chain.row(Table::Intents, &text);
         }
-        self.end_unless_grouped()
+        match self.durability {
+            Durability::EachWrite => self.end(),
+            Durability::Groups { .. } => Ok(()),
+        }
     }
 
     fn insert_outcome(
@@ -144,7 +140,7 @@ impl Journal {
                 self.chain.row(Table::Fills, &text);
             }
         }
-        self.end_unless_grouped()
+        Ok(())
     }
 
     fn insert_cycle(&mut self, record: &CycleRecord) -> Result<(), rusqlite::Error> {
@@ -193,20 +189,36 @@ impl Journal {
     /// # Errors
     /// When it could not be written.
     pub fn flush(&mut self, state: &State, checkpoint: Option<String>) -> Result<(), StoreError> {
-        let json = serde_json::to_string(state).map_err(failed)?;
-        let broker = checkpoint.unwrap_or_default();
-        let digest = of_text(&[&json, &broker]);
-        let write = |journal: &mut Self| {
-            journal.begin()?;
-            journal
-                .connection
-                .prepare_cached("INSERT OR REPLACE INTO state VALUES (1,?1,?2,?3,?4)")?
-                .execute(params![state.cycle, json, broker, digest])?;
-            journal.end()
-        };
-        write(self).map_err(failed)?;
+        let state = serde_json::to_string(state).map_err(failed)?;
+        self.replace_state(&state, checkpoint).map_err(failed)?;
         self.cycles_in_group = 0;
         Ok(())
+    }
+
+    fn replace_state(
+        &mut self,
+        state: &str,
+        checkpoint: Option<String>,
+    ) -> Result<(), rusqlite::Error> {
+        let broker = checkpoint.unwrap_or_default();
+        let digest = of_text(&[state, &broker]);
+        self.begin()?;
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO state VALUES (1,?1,?2,?3,?4)")?
+            .execute(params![self.last_cycle, state, broker, digest])?;
+        self.end()
+    }
+
+    /// The state as it was written last; that of the beginning before the first cycle has ended.
+    fn last_state(&self) -> Result<String, StoreError> {
+        let known = self
+            .connection
+            .prepare_cached("SELECT state FROM state")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)).optional());
+        match known.map_err(failed)? {
+            Some(state) => Ok(state),
+            None => serde_json::to_string(&State::default()).map_err(failed),
+        }
     }
 }
 
@@ -222,6 +234,18 @@ impl Store for Journal {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         self.insert_outcome(id, outcome, at).map_err(failed)
+    }
+
+    fn write_checkpoint(
+        &mut self,
+        checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        if self.durability != Durability::EachWrite {
+            return Ok(());
+        }
+        // What the orders since then changed is read from their rows when the journal is opened.
+        let state = self.last_state()?;
+        self.replace_state(&state, checkpoint()).map_err(failed)
     }
 
     fn commit(

@@ -6,17 +6,18 @@ use keel_config::Config;
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::order::{Intent, Outcome};
 use keel_core::policy::Policy;
-use keel_core::ports::{Broker, Clock as _, MarketData, PortError};
+use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::state::Balance;
 use keel_live::broker::LiveBroker;
-use keel_live::time::MachineTime;
+use keel_live::time::Time;
 use keel_sim::paper::PaperBroker;
 use keel_venues::api::{ApiError, KeyRights, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The rights of keys are read again after this time.
-const RIGHTS_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// The rights of keys are read again after this time. What was read before counts for as long once
+/// more when they cannot be.
+const RIGHTS_EVERY_MS: i64 = 24 * 3_600_000;
 /// A clock that is further off than this is said.
 const OFFSET_MS_MAX: i64 = 1000;
 
@@ -25,11 +26,14 @@ pub struct RealAccount {
     broker: LiveBroker,
     links: Links,
     config: Config,
-    /// When the rights of a venue's key were found to be right.
-    verified: BTreeMap<VenueId, Instant>,
+    time: Arc<dyn Time>,
+    /// When the rights of a venue's key were found to be right, in time that really passed.
+    verified_ms: BTreeMap<VenueId, i64>,
+    /// Venues that were silent or refused the key since its rights were read. Behind a lock, because
+    /// reading balances does not need the account to itself.
+    lost: Mutex<BTreeSet<VenueId>>,
     /// Why nothing is done at a venue until its key was looked at.
     refused: BTreeMap<VenueId, String>,
-    told: BTreeSet<String>,
 }
 
 /// Why a key must not be used, if it must not.
@@ -59,15 +63,16 @@ pub fn objection(rights: &KeyRights) -> Option<String> {
 impl RealAccount {
     /// Accounts behind `links`.
     #[must_use]
-    pub fn new(broker: LiveBroker, links: Links, config: &Config) -> Self {
+    pub fn new(broker: LiveBroker, links: Links, config: &Config, time: Arc<dyn Time>) -> Self {
         let unread = "the rights of its API key were not read yet".to_owned();
         Self {
             broker,
             refused: links.iter().map(|(id, _)| (id.clone(), unread.clone())).collect(),
             links,
             config: config.clone(),
-            verified: BTreeMap::new(),
-            told: BTreeSet::new(),
+            time,
+            verified_ms: BTreeMap::new(),
+            lost: Mutex::default(),
         }
     }
 
@@ -82,8 +87,8 @@ impl RealAccount {
         &self.refused
     }
 
-    /// Measures clocks and reads the rights of keys where it is time. A venue whose key could not be
-    /// read is left alone until it can.
+    /// Measures clocks and reads the rights of keys where it is time: at first, every day, and when a
+    /// venue answers again. A venue whose key could not be read is left alone until it can.
     pub async fn verify(&mut self) -> Vec<String> {
         let mut notes = Vec::new();
         for (id, link) in self.links.clone().iter() {
@@ -93,32 +98,31 @@ impl RealAccount {
                     sample.offset_ms
                 )),
                 Ok(_) => {}
-                Err(error) => notes.push(format!("{id}: its time could not be read: {error}")),
+                Err(error) => {
+                    self.lose(id);
+                    notes.push(format!("{id}: its time could not be read: {error}"));
+                }
             }
-            if self.verified.get(id).is_some_and(|at| at.elapsed() < RIGHTS_EVERY) {
+            let now_ms = self.time.monotonic_ms();
+            let age_ms = self.verified_ms.get(id).map_or(i64::MAX, |at_ms| now_ms - at_ms);
+            if age_ms < RIGHTS_EVERY_MS && !self.lost().contains(id) {
                 continue;
             }
-            match link.api.key_rights().await {
-                Ok(rights) => match objection(&rights) {
-                    Some(objection) => {
-                        self.refused.insert(id.clone(), objection);
-                    }
-                    None => {
-                        self.refused.remove(id);
-                        self.verified.insert(id.clone(), Instant::now());
-                    }
-                },
-                // Read before and good: it counts for another day at most.
+            let objection = match link.api.key_rights().await {
+                Ok(rights) => objection(&rights),
                 Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) => {
-                    self.verified.remove(id);
-                    self.refused.insert(id.clone(), format!("the API key is rejected: {message}"));
+                    Some(format!("the API key is rejected: {message}"))
                 }
-                Err(error) => {
-                    let unread = format!("the rights of its API key could not be read: {error}");
-                    if !self.verified.contains_key(id) {
-                        self.refused.insert(id.clone(), unread);
-                    }
-                }
+                Err(_) if age_ms < 2 * RIGHTS_EVERY_MS => continue,
+                Err(error) => Some(format!("the rights of its API key could not be read: {error}")),
+            };
+            self.lost().remove(id);
+            if let Some(objection) = objection {
+                self.verified_ms.remove(id);
+                self.refused.insert(id.clone(), objection);
+            } else {
+                self.verified_ms.insert(id.clone(), now_ms);
+                self.refused.remove(id);
             }
         }
         notes.extend(self.refused.iter().map(|(id, why)| format!("{id}: {why}")));
@@ -128,12 +132,13 @@ impl RealAccount {
         notes
     }
 
-    /// Each note once, until it is gone.
-    fn only_new(&mut self, notes: Vec<String>) -> Vec<String> {
-        let now: BTreeSet<String> = notes.iter().cloned().collect();
-        let new = notes.into_iter().filter(|note| !self.told.contains(note)).collect();
-        self.told = now;
-        new
+    fn lost(&self) -> MutexGuard<'_, BTreeSet<VenueId>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever happened to the venue may have happened to the key's rights.
+    fn lose(&self, venue: &VenueId) {
+        self.lost().insert(venue.clone());
     }
 }
 
@@ -141,14 +146,23 @@ impl Broker for RealAccount {
     async fn balances(&self, venue: &VenueId) -> Result<BTreeMap<Ticker, Balance>, PortError> {
         match self.refused.get(venue) {
             Some(why) => Err(PortError(why.clone())),
-            None => self.broker.balances(venue).await,
+            None => self.broker.balances(venue).await.inspect_err(|_| self.lose(venue)),
         }
     }
 
     async fn place(&mut self, intent: &Intent) -> Outcome {
         match self.refused.get(&intent.order.venue) {
             Some(why) => Outcome::Rejected { reason: format!("not sent: {why}") },
-            None => self.broker.place(intent).await,
+            None => {
+                let outcome = self.broker.place(intent).await;
+                if let Outcome::Rejected { reason } = &outcome
+                    && reason.starts_with(&Refusal::Auth.to_string())
+                {
+                    self.lose(&intent.order.venue);
+                    self.refused.insert(intent.order.venue.clone(), reason.clone());
+                }
+                outcome
+            }
         }
     }
 
@@ -177,12 +191,18 @@ fn markets(policy: &Policy) -> Vec<(VenueId, Symbol)> {
 impl Account for RealAccount {
     async fn reconcile(&mut self, known: &BTreeSet<String>) -> Vec<String> {
         let mut notes = self.verify().await;
-        let found = self.broker.reconcile(known, MachineTime.now()).await;
+        let found = self.broker.reconcile(known, self.time.now()).await;
+        for venue in found.unread.keys() {
+            self.lose(venue);
+        }
         notes.extend(found.notes);
         notes.extend(self.broker.take_notes());
-        notes.extend(found.halted.iter().map(|(id, why)| format!("{id} is halted: {why}")));
         notes.extend(found.unread.iter().map(|(id, why)| format!("{id} could not be read: {why}")));
-        self.only_new(notes)
+        notes
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        self.broker.halted().clone()
     }
 
     fn watch(&mut self, config: &Config) {
@@ -196,6 +216,10 @@ impl Account for RealAccount {
 impl<M: MarketData> Account for PaperBroker<'_, M> {
     async fn reconcile(&mut self, _known: &BTreeSet<String>) -> Vec<String> {
         Vec::new()
+    }
+
+    fn halted(&self) -> BTreeMap<VenueId, String> {
+        BTreeMap::new()
     }
 
     fn watch(&mut self, _config: &Config) {}

@@ -6,7 +6,7 @@ use keel_core::asset::VenueId;
 use keel_live::Venues;
 use keel_venues::api::{Answer, ExchangeApi, VenueFacts};
 use keel_venues::client::{
-    ClockSample, Gates, HttpOptions, HttpTransport, RetryPolicy, measure_clock,
+    ClockSample, Gates, HttpOptions, HttpTransport, MayWrite, RetryPolicy, measure_clock,
 };
 use keel_venues::venue::{Connection, Keys, VENUES, venue};
 use std::collections::BTreeMap;
@@ -67,6 +67,13 @@ impl Links {
     /// Every venue.
     pub fn iter(&self) -> impl Iterator<Item = (&VenueId, &Link)> {
         self.0.iter()
+    }
+
+    /// Asks before each order, at the last moment, whether it may leave.
+    pub fn write_only_while(&self, may_write: &MayWrite) {
+        for link in self.0.values() {
+            link.transport.write_only_while(Arc::clone(may_write));
+        }
     }
 
     /// Measures the clock of a venue and uses it for signatures from now on.

@@ -1,15 +1,20 @@
 //! What an operator or the system may ask of a running daemon.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Notify;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// Requests to the loop. They are flags: asking twice is asking once.
 #[derive(Debug, Default)]
 pub struct Controls {
     paused: AtomicBool,
+    held: Mutex<Option<String>>,
     distribute: AtomicBool,
     reload: AtomicBool,
-    stopping: AtomicBool,
+    /// Since when.
+    stopping: watch::Sender<Option<Instant>>,
     wake: Notify,
 }
 
@@ -24,6 +29,17 @@ impl Controls {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused.load(Ordering::SeqCst)
+    }
+
+    /// Orders are held back for this reason, until there is none; no operator can end that.
+    pub fn hold(&self, reason: Option<String>) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Why orders are held back without a pause, if they are.
+    #[must_use]
+    pub fn held(&self) -> Option<String> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Start a cycle now, and distribute whatever the signals say.
@@ -50,14 +66,32 @@ impl Controls {
 
     /// End. From now on no order leaves.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::SeqCst);
+        self.stopping.send_modify(|since| {
+            since.get_or_insert_with(Instant::now);
+        });
         self.wake.notify_one();
     }
 
     /// Whether the daemon is to end.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
+        self.stopping.borrow().is_some()
+    }
+
+    /// Returns when a stop was asked for so long ago.
+    pub async fn stopped_for(&self, time: Duration) {
+        let mut stopping = self.stopping.subscribe();
+        // The sender is ours: it is there as long as we are.
+        let since = stopping.wait_for(Option::is_some).await.ok().and_then(|since| *since);
+        if let Some(since) = since {
+            tokio::time::sleep_until(since + time).await;
+        }
+    }
+
+    /// Whether orders may leave.
+    #[must_use]
+    pub fn may_trade(&self) -> bool {
+        !self.is_stopping() && !self.is_paused() && self.held().is_none()
     }
 
     /// Returns when something was asked for since the last time.

@@ -41,6 +41,9 @@ impl<B> Gate<B> {
         if self.controls.is_stopping() {
             return Some("not sent: Keel is stopping");
         }
+        if self.controls.held().is_some() {
+            return Some("not sent: the configuration asks for another kind of trading");
+        }
         // One clock stands still while a machine sleeps, the other may be set: either counts.
         let too_old = self.begun.is_some_and(|(instant, time)| {
             instant.elapsed() > DECISION_AGE_MAX

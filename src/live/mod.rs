@@ -13,7 +13,8 @@ pub mod session;
 use crate::desk::{self, DeskContext, RunState};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal, Resumed};
-use crate::{cli, logging, output, simulation, status};
+use crate::lines::{self, WhenFull};
+use crate::{cli, logging, output, signals, simulation, status};
 use account::RealAccount;
 use connect::Links;
 use controls::Controls;
@@ -32,6 +33,7 @@ use keel_telegram::Notifier;
 use reporter::{Event, Reporter};
 use rust_decimal::prelude::ToPrimitive as _;
 use session::{Account, Ended, Session};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -39,6 +41,9 @@ use zeroize::Zeroizing;
 
 /// The last messages may take so long; a stop is over within five seconds.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
+/// When a stop is not over by then, something blocks the loop itself, such as a disk: the process
+/// is left as it is, which the journal was made for.
+const STOP_LONGEST: Duration = Duration::from_millis(4300);
 
 /// What was asked for on the command line.
 #[derive(Clone, Debug, Default)]
@@ -61,8 +66,12 @@ pub struct Options {
 /// When something that it needs is missing or wrong; the message says what to do.
 pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     harden()?;
+    output::never_wait().map_err(|error| Failure::from_error(Code::Failed, &error))?;
+    end_with_any_panic();
     let config = cli::load_config(config_path)?;
     let mode = mode::decide(&config, options.live)?;
+    let controls = Arc::new(Controls::default());
+    end_with_a_signal(&controls)?;
     let credentials = cli::resolve_credentials(&config)?;
     let real = matches!(mode, Mode::Live | Mode::Sandbox);
     let links = Links::new(&config, Some(&credentials).filter(|_| real))?;
@@ -72,13 +81,15 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     let (journal, resumed) = Journal::open(&config.paths.journal, &new, durability)?;
     simulation::prepare_directories(&config)?;
     keel_config::write_missing_strategies(&config)?;
-    logging::start(&config)?;
-    end_with_any_panic();
+    logging::start(&config, WhenFull::Lose)?;
     let runtime = simulation::runtime()?;
     let ended = runtime.block_on(async {
-        let world = Start { config, mode, credentials, links, journal, resumed, options };
+        let world = Start { config, mode, credentials, links, journal, resumed, options, controls };
         if real { world.real().await } else { world.paper().await }
-    })?;
+    });
+    // A name that is being looked up, or a terminal that is being read, is not waited for.
+    runtime.shutdown_background();
+    let ended = ended?;
     tracing::info!(?ended, "stop");
     Ok(())
 }
@@ -92,6 +103,7 @@ struct Start<'a> {
     journal: Journal,
     resumed: Option<Resumed>,
     options: &'a Options,
+    controls: Arc<Controls>,
 }
 
 impl Start<'_> {
@@ -140,7 +152,17 @@ impl Start<'_> {
 
     async fn real(self) -> Result<Ended, Failure> {
         let market = self.market()?;
-        let mut state = self.state()?;
+        let ready = tokio::select! {
+            biased;
+            () = self.controls.stopped_for(Duration::ZERO) => return Ok(Ended::Stopped),
+            ready = self.account(&market) => ready?,
+        };
+        self.run(&market, ready.0, ready.1).await
+    }
+
+    /// The accounts, when they may be traded.
+    async fn account(&self, market: &LiveMarket) -> Result<(RealAccount, State), Failure> {
+        let state = self.state()?;
         let checkpoint = self.resumed.as_ref().and_then(|resumed| resumed.broker.clone());
         let mut broker = LiveBroker::new(
             self.links.venues(),
@@ -166,7 +188,8 @@ impl Start<'_> {
                 if was { "is looked up again" } else { "was not in quarantine" }
             ));
         }
-        let mut account = RealAccount::new(broker, self.links.clone(), &self.config);
+        let mut account =
+            RealAccount::new(broker, self.links.clone(), &self.config, Arc::new(MachineTime));
         account.watch(&self.config);
         for note in account.verify().await {
             output::remark(format!("note: {note}"));
@@ -176,9 +199,9 @@ impl Start<'_> {
             return Err(Failure::new(Code::BadInput, format!("{venue}: {why}")));
         }
         if state.cycle == 0 && !self.options.yes {
-            self.ask(&market, &account, &mut state).await?;
+            self.ask(market, &account, &state).await?;
         }
-        self.run(&market, account, state).await
+        Ok((account, state))
     }
 
     /// Shows what the first cycle would do, and goes on only when the operator wants it.
@@ -186,7 +209,7 @@ impl Start<'_> {
         &self,
         market: &LiveMarket,
         account: &RealAccount,
-        state: &mut State,
+        state: &State,
     ) -> Result<(), Failure> {
         let models = simulation::cost_models(&self.config);
         let record = preview::preview(&MachineTime, market, account, &self.config, state, models)
@@ -194,8 +217,13 @@ impl Start<'_> {
             .map_err(|error| {
                 Failure::new(Code::Failed, format!("the first plan cannot be made: {error}"))
             })?;
-        preview::show(&self.config, &record);
-        match preview::confirmed() {
+        let config = self.config.clone();
+        // Who reads and types may take long, and a stop must be heard meanwhile.
+        let answer = tokio::task::spawn_blocking(move || {
+            preview::show(&config, &record);
+            preview::confirmed()
+        });
+        match answer.await.ok().flatten() {
             Some(true) => Ok(()),
             Some(false) => Err(Failure::new(Code::Interrupted, "nothing was sent")),
             None => Err(Failure::new(
@@ -211,14 +239,9 @@ impl Start<'_> {
         account: B,
         state: State,
     ) -> Result<Ended, Failure> {
-        let controls = Arc::new(Controls::default());
-        tokio::spawn({
-            let controls = Arc::clone(&controls);
-            async move {
-                simulation::wait_for_stop().await;
-                controls.stop();
-            }
-        });
+        let controls = self.controls;
+        let asked = Arc::clone(&controls);
+        self.links.write_only_while(&(Arc::new(move || asked.may_trade()) as _));
         let mut desk = DeskContext::new(self.config.clone(), MachineTime.now());
         if state.paused {
             desk.run = RunState::Paused;
@@ -245,6 +268,7 @@ impl Start<'_> {
             market,
             broker: Gate::new(account, Arc::clone(&controls)),
             journal: self.journal,
+            mode: self.mode,
             state,
             config: Reloader::new(self.config),
             load: &load,
@@ -318,12 +342,106 @@ fn harden() -> Result<(), Failure> {
     Ok(())
 }
 
+/// From now on a signal is a stop.
+fn end_with_a_signal(controls: &Arc<Controls>) -> Result<(), Failure> {
+    let controls = Arc::clone(controls);
+    signals::on_stop(move || {
+        controls.stop();
+        std::thread::sleep(STOP_LONGEST);
+        let text = "the stop did not end in time; the next start continues from the journal";
+        output::remark(text);
+        tracing::error!("{text}");
+        lines::finish();
+        std::process::exit(Code::Failed as i32);
+    })
+}
+
 /// Half a daemon is worse than none: whatever panics ends the process, and the next start recovers.
 fn end_with_any_panic() {
-    let default = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        default(panic);
+    // Not the default hook: it writes to standard error itself, and waits for who reads that.
+    std::panic::set_hook(Box::new(|panic| {
+        let trace = Backtrace::capture();
+        let is_shown = trace.status() == BacktraceStatus::Captured;
+        let trace = if is_shown { format!("\n{trace}") } else { String::new() };
+        output::remark(format!("{panic}{trace}"));
         tracing::error!("{panic}");
+        lines::finish();
         std::process::exit(101);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, Read as _, Write as _};
+    use std::process::{Child, Command, Stdio};
+    use std::time::Instant;
+
+    const CHILD: &str = "KEEL_TEST_CHILD";
+
+    /// Only in a process of its own, which it ends.
+    #[test]
+    fn child() {
+        let Ok(way) = std::env::var(CHILD) else { return };
+        output::never_wait().unwrap();
+        if way == "panics" {
+            end_with_any_panic();
+            simulation::runtime().unwrap().block_on(async {
+                tokio::spawn(async { panic!("a bug in a task") });
+                std::future::pending::<()>().await;
+            });
+        }
+        end_with_a_signal(&Arc::default()).unwrap();
+        output::remark("it listens");
+        // As a disk does that hangs: nothing is polled any more.
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+
+    fn child_that(way: &str, stderr: impl Into<Stdio>) -> Child {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "live::tests::child", "--nocapture"]).env(CHILD, way);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+    }
+
+    fn ended(child: &mut Child, longest: Duration) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < longest {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.kill().unwrap();
+        None
+    }
+
+    #[test]
+    fn f107_a_panic_in_one_task_ends_the_process_and_says_where() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let mut child = child_that("panics", writer);
+        assert_eq!(ended(&mut child, Duration::from_secs(60)), Some(101));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert!(text.contains("a bug in a task") && text.contains("live/mod.rs"), "{text}");
+    }
+
+    #[test]
+    fn f107_a_panic_ends_the_process_also_when_nobody_reads_its_last_words() {
+        let (_reader, mut writer) = std::io::pipe().unwrap();
+        let stderr = writer.try_clone().unwrap();
+        std::thread::spawn(move || while writer.write_all(&[b' '; 4096]).is_ok() {});
+        let mut child = child_that("panics", stderr);
+        assert_eq!(ended(&mut child, Duration::from_secs(60)), Some(101));
+    }
+
+    #[test]
+    fn f043_a_stop_ends_a_process_whose_loop_is_blocked() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = child_that("hangs", writer);
+        let mut line = String::new();
+        std::io::BufReader::new(reader).read_line(&mut line).unwrap();
+        assert_eq!(line, "it listens\n");
+        Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+        assert_eq!(ended(&mut child, Duration::from_secs(5)), Some(Code::Failed as i32));
+    }
 }

@@ -31,3 +31,23 @@ pub fn decide(config: &Config, live: bool) -> Result<Mode, Failure> {
         }
     }
 }
+
+/// What it means that another kind of trading was asked for than the one that runs, if it was:
+/// `waiting` are the keys that wait for a restart.
+#[must_use]
+pub fn contradiction(mode: &Mode, waiting: &[String]) -> Option<String> {
+    let is_paper = *mode == Mode::Paper;
+    if waiting.iter().any(|key| key == "bot_settings.dry_run") {
+        return Some(if is_paper {
+            "bot_settings.dry_run is false now, but this is still paper trading: stop it and start `keel trade --live`, with paths of its own, to send orders".to_owned()
+        } else {
+            format!(
+                "bot_settings.dry_run is true now, but this is a {mode}: no order is sent until it is false again. To paper-trade, stop it and start `keel trade` without --live, with paths of its own"
+            )
+        });
+    }
+    let key = waiting.iter().find(|key| key.ends_with(".sandbox")).filter(|_| !is_paper)?;
+    Some(format!(
+        "{key} was changed, but this is a {mode}: no order is sent until it is changed back. For another environment, stop it and start `keel trade --live`, with paths of its own"
+    ))
+}

@@ -9,7 +9,7 @@ use keel_core::state::State;
 use keel_sim::memory::MemoryStore;
 use keel_sim::models::CostModels;
 use keel_sim::paper::{PaperAccount, PaperBroker};
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 /// Runs the cycle that comes next with a copy of the real balances; nothing leaves.
 ///
@@ -90,7 +90,6 @@ pub fn confirmed() -> Option<bool> {
     output::remark(
         "These orders go out with real money, at the prices of that moment. Type yes to go on:",
     );
-    let _ = std::io::stderr().flush();
     let mut answer = String::new();
     input.lock().read_line(&mut answer).ok()?;
     Some(answer.trim().eq_ignore_ascii_case("yes"))

@@ -13,9 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Notes of the last time that `/health` shows.
-const NOTES_KEPT: usize = 10;
-
 /// What happened outside of a cycle.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -23,12 +20,19 @@ pub enum Event {
     Started(String),
     /// Trading was stopped, or goes on.
     Paused(bool),
-    /// The configuration changed in these places; this is it now.
-    Reloaded(Vec<String>, Box<Config>),
+    /// The configuration changed.
+    Reloaded {
+        /// In these places.
+        paths: Vec<String>,
+        /// These are not taken before a restart.
+        waiting: Vec<String>,
+        /// What that means, where it is not plain.
+        note: Option<String>,
+        /// This is it now.
+        config: Box<Config>,
+    },
     /// The configuration was edited and is wrong; the last good one stays.
     ConfigRejected(String),
-    /// What the comparison with the venues found.
-    Account(String),
     /// What was odd about market data.
     Market(String),
     /// Something failed that ends the process.
@@ -93,6 +97,40 @@ impl Reporter {
             .collect();
     }
 
+    /// What the comparison with the venues found; what is new is told.
+    pub fn account(&mut self, notes: Vec<String>) {
+        let (old, held) = {
+            let mut desk = self.desk();
+            (std::mem::replace(&mut desk.notes, notes.clone()), desk.held.clone())
+        };
+        // A halt was told as one.
+        let is_known = |note: &String| {
+            old.contains(note) || held.iter().any(|held| held.starts_with(note.as_str()))
+        };
+        for note in notes.into_iter().filter(|note| !is_known(note)) {
+            tracing::warn!("{note}");
+            let kind =
+                if note.contains("API key") { EventKind::RejectedKey } else { EventKind::Halt };
+            self.notifier.notify(Message::new(kind, "Look at this").body(note));
+        }
+    }
+
+    /// What keeps orders back although nobody paused; what is new or over is told.
+    pub fn held(&mut self, held: Vec<String>) {
+        let old = std::mem::replace(&mut self.desk().held, held.clone());
+        let tell = |title: &str, text: &str| {
+            tracing::error!("{title}: {text}");
+            output::remark(format!("{title}: {text}"));
+            self.notifier.notify(Message::new(EventKind::Halt, title).body(text));
+        };
+        for text in held.iter().filter(|text| !old.contains(text)) {
+            tell("Orders are held back", text);
+        }
+        for text in old.iter().filter(|text| !held.contains(text)) {
+            tell("No longer held back", text);
+        }
+    }
+
     /// Something else happened.
     pub fn event(&mut self, event: Event) {
         let tell = |kind, title: &str, body: String| {
@@ -112,28 +150,24 @@ impl Reporter {
                 tracing::info!("trading goes on");
                 tell(EventKind::Pause, "Trading goes on", String::new());
             }
-            Event::Reloaded(paths, config) => {
+            Event::Reloaded { paths, waiting, note, config } => {
                 self.notifier.set_loudness(desk::loudness(&config));
                 self.desk().config = *config;
                 tracing::info!(changed = paths.join(", "), "the configuration was read again");
+                if !waiting.is_empty() {
+                    let keys = waiting.join(", ");
+                    let restart = format!("needs a restart: {keys}; the old value stays in use");
+                    for line in [Some(restart), note].into_iter().flatten() {
+                        tracing::warn!("{line}");
+                        output::remark(&line);
+                        tell(EventKind::ConfigRejected, "The configuration was changed", line);
+                    }
+                }
             }
             Event::ConfigRejected(problems) => {
                 tracing::error!("the configuration is wrong, the last good one stays: {problems}");
                 let title = "The configuration is wrong, the last good one stays";
                 tell(EventKind::ConfigRejected, title, problems);
-            }
-            Event::Account(note) => {
-                tracing::warn!("{note}");
-                let mut desk = self.desk();
-                if !desk.notes.contains(&note) {
-                    desk.notes.push(note.clone());
-                    let old = desk.notes.len().saturating_sub(NOTES_KEPT);
-                    desk.notes.drain(..old);
-                }
-                drop(desk);
-                let kind =
-                    if note.contains("API key") { EventKind::RejectedKey } else { EventKind::Halt };
-                tell(kind, "Look at this", note);
             }
             Event::Market(note) => tracing::warn!("{note}"),
             Event::Error(error) => {

@@ -3,11 +3,12 @@
 
 use super::controls::Controls;
 use super::gate::Gate;
+use super::mode;
 use super::reporter::{Event, Reporter};
 use crate::exit::{Code, Failure};
-use crate::journal::Journal;
+use crate::journal::{Journal, Mode};
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
-use keel_core::asset::{Symbol, Ticker};
+use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
@@ -15,15 +16,15 @@ use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use keel_live::market::{LiveMarket, Want};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A cycle that takes longer has met something that nobody thought of: the process ends, and the
+/// A step that takes longer has met something that nobody thought of: the process ends, and the
 /// next start continues from the journal.
-const CYCLE_DEADLINE: Duration = Duration::from_secs(15 * 60);
-/// A stop waits so long for the cycle to end by itself.
-const STOP_GRACE: Duration = Duration::from_secs(3);
+const DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// An order that is under way has so long to be answered, from the moment of a stop on.
+const STOP_GRACE: Duration = Duration::from_millis(2500);
 /// Accounts are compared with the venues this often, and before the first cycle.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 /// Intents of so many days can be named as ours when a venue lists them.
@@ -32,8 +33,11 @@ const KNOWN_DAYS: i64 = 8;
 /// What a broker on live data does besides orders.
 pub trait Account: Broker {
     /// Compares the accounts with the venues. `known` are the ids of the journal's orders. Returns
-    /// what the operator should know.
+    /// all that the operator should know now. A stop leaves it at any point.
     fn reconcile(&mut self, known: &BTreeSet<String>) -> impl Future<Output = Vec<String>>;
+
+    /// Venues at which nothing is sent until the operator says otherwise, and why.
+    fn halted(&self) -> BTreeMap<VenueId, String>;
 
     /// The markets that the policy may trade, for the comparison.
     fn watch(&mut self, config: &Config);
@@ -108,6 +112,8 @@ pub struct Session<'m, C, M, B> {
     pub broker: Gate<B>,
     /// The journal.
     pub journal: Journal,
+    /// What the journal is of.
+    pub mode: Mode,
     /// What lives from cycle to cycle.
     pub state: State,
     /// The configuration and its problems.
@@ -141,16 +147,22 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.reload();
             }
             if reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
-                self.reconcile().await?;
+                if self.reconcile().await?.is_none() {
+                    return self.stop();
+                }
                 reconciled = Some(Instant::now());
+            }
+            self.broker.begin();
+            if self.prepare().await?.is_none() {
+                return self.stop();
             }
             let options = CycleOptions {
                 deployment: self.journal.deployment().to_owned(),
                 at_start: std::mem::take(&mut at_start),
                 requested: self.controls.take_distribute(),
-                paused: self.controls.is_paused(),
+                paused: self.controls.is_paused() || self.controls.held().is_some(),
             };
-            self.state.paused = options.paused;
+            self.state.paused = self.controls.is_paused();
             let Some(record) = self.cycle(&options).await? else {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
@@ -159,6 +171,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.reporter.event(Event::Market(note));
             }
             self.reporter.cycle(self.config.current(), &record, &self.state);
+            self.tell_held();
             done += 1;
             if self.cycles.is_some_and(|cycles| done >= cycles) {
                 self.stop()?;
@@ -168,34 +181,24 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         }
     }
 
+    /// Reads what the cycle will ask for.
+    async fn prepare(&self) -> Result<Option<()>, Failure> {
+        let policy = &self.config.current().policy;
+        let prepared = self.market.prepare(policy, &self.state, self.clock.now());
+        bounded(&self.controls, "reading market data", Duration::ZERO, prepared).await
+    }
+
     /// One cycle, unless a stop comes in between and it does not end in time.
     async fn cycle(&mut self, options: &CycleOptions) -> Result<Option<CycleRecord>, Failure> {
-        self.broker.begin();
-        let policy = &self.config.current().policy;
-        tokio::select! {
-            biased;
-            () = self.market.prepare(policy, &self.state, self.clock.now()) => {}
-            () = grace(&self.controls) => return Ok(None),
-        }
         let mut world = World {
             clock: self.clock,
             market: self.market,
             broker: &mut self.broker,
             store: &mut self.journal,
         };
+        let policy = &self.config.current().policy;
         let cycle = run_cycle(&mut world, policy, &mut self.state, options);
-        let ended = tokio::select! {
-            biased;
-            record = cycle => Some(record),
-            () = grace(&self.controls) => None,
-            () = tokio::time::sleep(CYCLE_DEADLINE) => {
-                let message = format!(
-                    "the cycle did not end within {} minutes; start again to continue from the journal",
-                    CYCLE_DEADLINE.as_secs() / 60
-                );
-                return Err(Failure::new(Code::Failed, message));
-            }
-        };
+        let ended = bounded(&self.controls, "the cycle", STOP_GRACE, cycle).await?;
         ended.transpose().map_err(|error| {
             let failure = Failure::from(error);
             self.reporter.event(Event::Error(failure.message.clone()));
@@ -238,10 +241,16 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     fn reload(&mut self) {
         match self.config.offer((self.load)()) {
             ReloadOutcome::Unchanged => {}
-            ReloadOutcome::Changed { paths } => {
+            ReloadOutcome::Changed { paths, waiting } => {
+                let contradiction = mode::contradiction(&self.mode, &waiting);
+                let is_paper = self.mode == Mode::Paper;
+                let (note, held) =
+                    if is_paper { (contradiction, None) } else { (None, contradiction) };
+                self.controls.hold(held);
                 self.broker.broker().watch(self.config.current());
                 let config = Box::new(self.config.current().clone());
-                self.reporter.event(Event::Reloaded(paths, config));
+                self.reporter.event(Event::Reloaded { paths, waiting, note, config });
+                self.tell_held();
             }
             ReloadOutcome::KeptLastGood { problems, first_time } => {
                 if first_time {
@@ -251,25 +260,53 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         }
     }
 
-    async fn reconcile(&mut self) -> Result<(), Failure> {
+    /// What keeps orders back although nobody paused.
+    fn tell_held(&mut self) {
+        let halted = self.broker.broker().halted();
+        let mut held: Vec<String> = halted
+            .into_iter()
+            .map(|(venue, why)| {
+                format!("trading at {venue} is halted: {why}. Look at it, then start again with --resume {venue}")
+            })
+            .collect();
+        held.extend(self.controls.held());
+        self.reporter.held(held);
+    }
+
+    async fn reconcile(&mut self) -> Result<Option<()>, Failure> {
         let since = self.clock.now().plus_ms(-KNOWN_DAYS * 86_400_000);
         let known = self.journal.intent_ids(since)?;
-        let notes = tokio::select! {
-            biased;
-            notes = self.broker.broker().reconcile(&known) => notes,
-            () = grace(&self.controls) => Vec::new(),
-        };
-        for note in notes {
-            self.reporter.event(Event::Account(note));
+        let compared = self.broker.broker().reconcile(&known);
+        let what = "the comparison with the exchanges";
+        let notes = bounded(&self.controls, what, Duration::ZERO, compared).await?;
+        let Some(notes) = notes else { return Ok(None) };
+        if !notes.is_empty() {
+            // A halt may be among them.
+            self.flush()?;
         }
-        Ok(())
+        self.tell_held();
+        self.reporter.account(notes);
+        Ok(Some(()))
     }
 }
 
-/// Returns some time after a stop was asked for.
-async fn grace(controls: &Controls) {
-    while !controls.is_stopping() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// What `work` gives; nothing when a stop was asked for `grace` ago.
+async fn bounded<T>(
+    controls: &Controls,
+    what: &str,
+    grace: Duration,
+    work: impl Future<Output = T>,
+) -> Result<Option<T>, Failure> {
+    tokio::select! {
+        biased;
+        () = controls.stopped_for(grace) => Ok(None),
+        done = work => Ok(Some(done)),
+        () = tokio::time::sleep(DEADLINE) => Err(Failure::new(
+            Code::Failed,
+            format!(
+                "{what} did not end within {} minutes; start again to continue from the journal",
+                DEADLINE.as_secs() / 60
+            ),
+        )),
     }
-    tokio::time::sleep(STOP_GRACE).await;
 }

@@ -1,7 +1,8 @@
 //! What surrounds a command: help, the page about it, shells, `KEEL_CONFIG` and `.env`.
 
-use crate::keel::{files, keel, keel_with};
+use crate::keel::{files, keel, keel_with, ran};
 use std::path::Path;
+use std::process::Command;
 
 /// The commands below `args`, as their help lists them.
 fn commands(args: &[&str]) -> Vec<String> {
@@ -169,4 +170,69 @@ fn a_wrong_env_file_is_told_with_its_line_and_without_its_values() {
     std::fs::remove_file(&env).unwrap();
     std::fs::create_dir(&env).unwrap();
     keel(place.path(), &check).expect(2, &[".env cannot be read", "NAME=value"]);
+}
+
+/// As in a container: nothing can be written but the volume, the user has no name and no home, and there are neither
+/// certificates nor time zones. A superuser may write anywhere, so the test becomes somebody else then.
+#[test]
+fn f104_nothing_but_the_volume_is_needed_no_home_no_certificates_no_time_zones() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    use std::os::unix::process::CommandExt as _;
+    const SOMEBODY: u32 = 54_321;
+    let place = tempfile::tempdir().unwrap();
+    let [volume, closed, program] =
+        ["volume", "closed", "keel"].map(|name| place.path().join(name));
+    configuration(&volume, "my.json", r#""dry_run": true, "max_retries_network": 0"#);
+    let nobody_listens = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = std::fs::read_to_string(volume.join("my.json")).unwrap();
+    let text = text
+        .replace(
+            r#""credentials_key": "main""#,
+            &format!(r#""urls": {{ "api": "https://{nobody_listens}" }}"#),
+        )
+        .replace(
+            r#""paths":"#,
+            &format!(r#""coingecko": {{ "base_url": "https://{nobody_listens}" }}, "paths":"#),
+        );
+    std::fs::write(volume.join("my.json"), text).unwrap();
+    // The directory of the build may be closed to others. Another process copies: while one of ours had the copy open
+    // for writing, tests beside this one could inherit it, and it could not be run.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_keel")).arg(&program).status();
+    assert!(copied.unwrap().success());
+    let is_superuser = rustix::process::geteuid().is_root();
+    std::fs::create_dir(&closed).unwrap();
+    // Its owner may write there, who is somebody else then.
+    let closed_mode = if is_superuser { 0o755 } else { 0o555 };
+    for (path, mode) in [(place.path(), 0o755), (&closed, closed_mode)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    if is_superuser {
+        for path in [&volume, &volume.join("my.json")] {
+            chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        }
+    }
+    let keel = |directory: &Path, args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(args).current_dir(directory).env_clear().envs([
+            ("TZ", "Nowhere/Odd"),
+            ("TMPDIR", "/nowhere"),
+            ("SSL_CERT_FILE", "/nowhere"),
+            ("SSL_CERT_DIR", "/nowhere"),
+        ]);
+        if is_superuser {
+            command.uid(SOMEBODY).gid(SOMEBODY);
+        }
+        ran(&mut command)
+    };
+    keel(&volume, &["demo", "--days", "3"]).expect(0, &["HODL"]);
+    let config = "demo-output/portfolio_config.json";
+    keel(&volume, &["status", "-c", config]).expect(0, &[":00:00Z (demo"]);
+    // It gets as far as connecting: a client that wants certificates of the machine is not even made.
+    let no_answer = ["PROBLEM  binance: its time could not be read", "PROBLEM  CoinGecko"];
+    let doctor = keel(&volume, &["doctor", "-c", "my.json"]);
+    doctor.expect(7, &no_answer);
+    doctor.expect(7, &["every directory is there or can be made"]);
+    // A place that is not the volume is told before a run, not by it.
+    keel(&closed, &["doctor", "-c", "../volume/my.json"])
+        .expect(7, &["out/status.json cannot be written", "allow writing"]);
 }

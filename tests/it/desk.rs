@@ -54,7 +54,7 @@ fn qty(text: &str) -> Qty {
     Qty::new(text.parse().unwrap())
 }
 
-fn config(place: &Path) -> Config {
+pub(crate) fn config(place: &Path) -> Config {
     let path = place.join("config.json");
     std::fs::write(&path, CONFIG.replace("DIR", &place.display().to_string())).unwrap();
     load(&path, &|name| (name == "TOKEN").then(|| TOKEN.to_owned())).unwrap()

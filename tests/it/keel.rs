@@ -44,13 +44,15 @@ pub(crate) fn keel(directory: &Path, args: &[&str]) -> Run {
 /// Runs `keel` with these environment variables.
 #[track_caller]
 pub(crate) fn keel_with(directory: &Path, variables: &[(&str, &str)], args: &[&str]) -> Run {
-    let output = Command::new(env!("CARGO_BIN_EXE_keel"))
-        .args(args)
-        .current_dir(directory)
-        .env_remove("KEEL_CONFIG")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keel"));
+    command.args(args).current_dir(directory).env_remove("KEEL_CONFIG");
+    ran(command.envs(variables.iter().copied()))
+}
+
+/// Runs a command to its end.
+#[track_caller]
+pub(crate) fn ran(command: &mut Command) -> Run {
+    let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Run {
         code: output.status.code().unwrap_or(-1),

@@ -13,6 +13,8 @@ mod desk;
 #[cfg(test)]
 mod fault_catalogue;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod keel;
 #[cfg(test)]
 mod plan_cases;
@@ -20,5 +22,7 @@ mod plan_cases;
 mod reports;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod session;
 #[cfg(test)]
 mod shared;

@@ -194,6 +194,17 @@ fn a_second_keel_on_the_same_journal_is_refused() {
 }
 
 #[test]
+fn a_run_whose_last_cycle_is_old_is_not_healthy() {
+    let place = place();
+    let config = "out/portfolio_config.json";
+    demo(place.path(), "3").expect(0, &[]);
+    let status = |age| keel(place.path(), &["status", "--max-age", age, "-c", config]);
+    // The demo's market is that of January 2024.
+    status("86400").expect(7, &["Cycle 72", "the last cycle began", "expected at most 86400"]);
+    status("4000000000").expect(0, &["Cycle 72"]);
+}
+
+#[test]
 fn another_run_is_never_continued() {
     let place = place();
     demo(place.path(), "3").expect(0, &[]);
@@ -409,7 +420,7 @@ fn twelve_recorded_assets_on_two_venues_replay() {
         assert!(decimals <= 5, "{amount}");
     }
     keel(place.path(), &["trade", "--replay", data, "--from", "2030-01-01", "-c", CONFIG])
-        .expect(2, &["nothing to replay", "candles reach from"]);
+        .expect(2, &["nothing is recorded", "candles reach from"]);
     keel(place.path(), &["trade", "--replay", "nowhere", "-c", CONFIG])
         .expect(3, &["no candles of any asset"]);
 }

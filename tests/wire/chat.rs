@@ -90,7 +90,7 @@ fn press(bench: &Bench, user_id: i64, sent: &Sent) {
 #[test]
 fn a_cycle_that_acted_sends_its_orders_and_log_and_status_as_files() {
     let bench = talking();
-    let mut daemon = bench.daemon();
+    let daemon = bench.daemon();
     wait_for("the status", || document(&bench, "status.json", 0).is_some());
     let status: Value = serde_json::from_str(&document(&bench, "status.json", 0).unwrap()).unwrap();
     assert!(status["ETH"]["target_value"].as_f64().unwrap() > 0.0, "{status:#}");
@@ -113,7 +113,7 @@ fn a_cycle_that_acted_sends_its_orders_and_log_and_status_as_files() {
 #[test]
 fn the_chat_asks_stops_starts_and_rebalances() {
     let bench = talking();
-    let mut daemon = listening(&bench);
+    let daemon = listening(&bench);
     let status = ask(&bench, "/status", "Keel is running").text;
     assert!(status.contains("ETH: ") && status.contains("real money"), "{status}");
     for venue in ["binance", "okx"] {
@@ -131,7 +131,7 @@ fn the_chat_asks_stops_starts_and_rebalances() {
     assert_eq!(bench.orders_sent(), before, "nothing is traded while stopped");
     // A restart does not forget what the operator wants.
     assert!(daemon.stop().success());
-    let mut daemon = listening(&bench);
+    let daemon = listening(&bench);
     cycles_pass(&bench, 3);
     assert_eq!(bench.orders_sent(), before, "nothing is traded while stopped");
 
@@ -157,7 +157,7 @@ fn the_chat_asks_stops_starts_and_rebalances() {
 #[test]
 fn f088_strangers_groups_and_second_hand_commands_do_not_reach_the_daemon() {
     let bench = talking();
-    let mut daemon = listening(&bench);
+    let daemon = listening(&bench);
     let question = ask(&bench, "/rebalance", "Distribute the portfolio now?");
     let before = sent(&bench).len();
     let now_s = bench.simex.now_ms() / 1000;
@@ -199,7 +199,7 @@ fn f091_an_outage_of_the_chat_costs_messages_and_no_trade() {
     let bench = talking();
     let everything = |action| Fault::standing("*", When::Before, action).at("telegram");
     bench.simex.fault(everything(Action::Reset));
-    let mut daemon = bench.daemon();
+    let daemon = bench.daemon();
     wait_for("a cycle", || cycles(&bench) > 0);
     trades(&bench);
     // More than the 64 messages that may wait.

@@ -25,19 +25,9 @@ fn after_hundreds_of_cycles_with_deposits_and_moves_the_weights_are_inside_the_b
     let count = cycles.to_string();
     let mut command = bench.command(&["trade", "--live", "--yes", "--cycles", &count]);
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let done = || {
-        let path = bench.path("keel.sqlite");
-        if !path.exists() {
-            return 0;
-        }
-        bench
-            .try_query("SELECT COALESCE(MAX(cycle), 0) FROM cycles")
-            .and_then(|rows| rows[0][0].parse::<u64>().ok())
-            .unwrap_or(0)
-    };
     let tickers = ["BTC", "ETH", "BNB", "SOL", "LINK"];
     for step in 0..cycles / 4 {
-        wait_for("a few cycles", || done() >= step * 4);
+        wait_for("a few cycles", || bench.cycles_done() >= step * 4);
         let place = if step % 2 == 0 { Place::Binance } else { Place::Okx };
         let ticker = tickers[usize::try_from(step).unwrap() % tickers.len()];
         let factor = if step % 3 == 0 { 0.93 } else { 1.05 };

@@ -8,6 +8,14 @@ use keel_simex::server::Double;
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+fn is_write(line: &str) -> bool {
+    line.starts_with("pwrite64(")
+}
+
+fn is_sync(line: &str) -> bool {
+    line.starts_with("fdatasync(") || line.starts_with("fsync(")
+}
+
 /// From some write on, nothing of the journal finds space: tried from shortly before the intents of
 /// the first orders until after their outcomes.
 #[test]
@@ -16,11 +24,18 @@ fn f030_a_full_disk_sends_nothing_without_its_intent_and_heals_when_there_is_spa
         return;
     }
     let lines = calls(&Bench::new(rising()));
-    let first = lines.iter().position(|line| is_order(line)).expect("an order");
-    let written = lines[..first].iter().filter(|line| line.starts_with("pwrite64(")).count();
-    let writes: Vec<usize> = (written - 7..written + 8).collect();
+    let last = |end: usize, what: &dyn Fn(&str) -> bool| {
+        lines[..end].iter().rposition(|line| what(line)).expect("a call before the first order")
+    };
+    let writes = |end: usize| lines[..end].iter().filter(|line| is_write(line)).count();
+    let order = lines.iter().position(|line| is_order(line)).expect("an order");
+    // The intents are durable with the last sync before the order; the one before it ended
+    // something else.
+    let durable = last(order, &is_sync);
+    let begun = last(last(durable, &is_write), &is_sync);
+    let points: Vec<usize> = (writes(begun) + 1..=writes(order) + 8).collect();
     let (unsent, unbooked) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    each(&writes, |count| {
+    each(&points, |count| {
         let bench = Bench::new(rising());
         let rule = format!("inject=pwrite64:error=ENOSPC:when={count}+");
         let output = bench.traced(&["-e", &rule], 1);
@@ -36,7 +51,7 @@ fn f030_a_full_disk_sends_nothing_without_its_intent_and_heals_when_there_is_spa
     });
     let (unsent, unbooked) = (unsent.into_inner(), unbooked.into_inner());
     eprintln!("{unsent} before an order was sent, {unbooked} with an order that was not booked");
-    assert!(unsent >= 3 && unbooked >= 3, "{unsent} and {unbooked} of {}", writes.len());
+    assert!(unsent >= 3 && unbooked >= 3, "{unsent} and {unbooked} of {}", points.len());
 }
 
 /// What a journal holds, oldest first.
@@ -69,7 +84,7 @@ impl Held {
 
 /// Kills a daemon in its second distribution, so that the write-ahead log is still there.
 fn killed(bench: &Bench) -> Vec<u8> {
-    let mut daemon = bench.daemon();
+    let daemon = bench.daemon();
     wait_for("the first orders", || bench.orders_sent() > 0);
     wait_for("some cycles", || {
         bench.try_query("SELECT COUNT(*) FROM cycles").is_some_and(|rows| rows[0][0] != "0")
@@ -77,8 +92,7 @@ fn killed(bench: &Bench) -> Vec<u8> {
     let before = bench.orders_sent();
     assert!(bench.simex.deposit(Place::Binance, "USDT", 1_000.into()));
     assert!(bench.simex.deposit(Place::Okx, "USDT", 1_000.into()));
-    wait_for("the second orders", || bench.orders_sent() > before);
-    daemon.kill();
+    daemon.kill_when(|| bench.orders_sent() > before);
     fs::read(bench.path("keel.sqlite-wal")).unwrap()
 }
 

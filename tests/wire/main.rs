@@ -5,8 +5,11 @@
 mod chat;
 mod crash;
 mod cycles;
+mod daemon;
 mod disk;
 mod doctor;
 mod faults;
 mod outputs;
+mod rights;
+mod soak;
 mod support;

@@ -222,7 +222,6 @@ fn f093_no_output_holds_a_secret() {
     for spoilt in [
         good.replace("\"secret\"", "\"secrets\""),
         good.replace("\"apiKey\"", "\"api_key\""),
-        good.replace("\"level\": \"TRACE\"", &format!("\"level\": \"{BINANCE_SECRET}\"")),
         good.replace("http://", &format!("http://{BINANCE_KEY}:{BINANCE_SECRET}@")),
         good[..at + 12].to_owned(),
     ] {
@@ -290,20 +289,21 @@ fn f093_f107_a_panic_ends_the_process_and_shows_no_secret() {
     let named = url.replace("127.0.0.1", "localhost");
     bench.config["exchange_configurations"]["binance"]["urls"]["api"] = named.into();
     bench.write_config();
-    let rules = [
-        "-E",
-        &format!("KEEL_TEST_COINGECKO_KEY={COINGECKO_KEY}"),
-        "-E",
-        "RUST_BACKTRACE=full",
-        "-e",
-        "inject=clone,clone3:error=EAGAIN",
-    ];
-    let output = bench.traced(&rules, 1);
-    let words = told(&output);
-    assert_eq!(output.status.code(), Some(101), "{words}");
-    assert!(words.contains("panicked"), "{words}");
-    assert_eq!(Search::new().leak(words.as_bytes()), None);
-    assert_eq!(Search::new().leak(bench.log().as_bytes()), None);
+    let search = Search::new();
+    let key = format!("KEEL_TEST_COINGECKO_KEY={COINGECKO_KEY}");
+    // Some threads are there from the start; without those there is an error, and no panic.
+    let panics = (1..=4).filter(|count| {
+        let rule = format!("inject=clone,clone3:error=EAGAIN:when={count}+");
+        let rules = ["-E", &key, "-E", "RUST_BACKTRACE=full", "-e", &rule];
+        let output = bench.traced(&rules, 1);
+        let words = told(&output);
+        assert_eq!(search.leak(words.as_bytes()), None);
+        assert_eq!(search.leak(bench.log().as_bytes()), None);
+        let is_panic = words.contains("panicked");
+        assert_eq!(output.status.code() == Some(101), is_panic, "{words}");
+        is_panic
+    });
+    assert!(panics.count() > 0);
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn f101_keys_that_others_can_read_are_refused() {
 #[test]
 fn f101_a_running_process_leaves_no_core_and_shows_no_secret_to_other_processes() {
     let bench = Bench::new(world());
-    let mut daemon = bench.daemon();
+    let daemon = bench.daemon();
     wait_for("a cycle", || bench.path("status.json").exists());
     let read = |name: &str| fs::read(format!("/proc/{}/{name}", daemon.0.id())).unwrap();
     let limits = String::from_utf8(read("limits")).unwrap();

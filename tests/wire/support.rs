@@ -164,8 +164,7 @@ impl Bench {
 
     /// Trades live until it is stopped.
     pub fn daemon(&self) -> Daemon {
-        let mut command = self.command(&["trade", "--live", "--yes"]);
-        Daemon(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+        Daemon::quiet(&mut self.command(&["trade", "--live", "--yes"]))
     }
 
     /// Writes `config` to its file, readable by its owner alone.
@@ -173,7 +172,8 @@ impl Bench {
         self.write(&self.config);
     }
 
-    fn write(&self, config: &Value) {
+    /// Writes another configuration in its place.
+    pub fn write(&self, config: &Value) {
         let path = self.path("keel.json");
         std::fs::write(&path, serde_json::to_string_pretty(config).unwrap()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -271,6 +271,16 @@ impl Bench {
         }
         self.audit();
         self.balances_agree();
+    }
+
+    /// Cycles that ended.
+    pub fn cycles_done(&self) -> u64 {
+        self.path("keel.sqlite")
+            .exists()
+            .then(|| self.try_query("SELECT COALESCE(MAX(cycle), 0) FROM cycles"))
+            .flatten()
+            .and_then(|rows| rows[0][0].parse().ok())
+            .unwrap_or(0)
     }
 
     /// Orders whose outcome is not known.
@@ -377,26 +387,35 @@ impl Bench {
     }
 }
 
-/// A process that trades. It is killed when a test ends without stopping it.
+/// A process that does not outlive its test.
 pub struct Daemon(pub Child);
 
 impl Daemon {
-    /// Sends SIGTERM and waits for the end, which comes within five seconds.
-    pub fn stop(&mut self) -> ExitStatus {
-        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// A daemon that is watched from outside only.
+    pub fn quiet(command: &mut Command) -> Self {
+        Self::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    /// Asks it to stop, which takes five seconds at most: that is promised.
+    pub fn stop(mut self) -> ExitStatus {
         let start = Instant::now();
+        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
         loop {
             if let Some(status) = self.0.try_wait().unwrap() {
                 return status;
             }
-            // Two seconds more, for a machine that is busy.
-            assert!(start.elapsed() < Duration::from_secs(7), "still there");
+            assert!(start.elapsed() < Duration::from_secs(5), "still there after 5 s");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Ends it as a power cut would.
-    pub fn kill(&mut self) {
+    /// Trades until something is so, and is killed then, as by a power cut.
+    pub fn kill_when(mut self, is_so: impl FnMut() -> bool) {
+        wait_for("the moment of the kill", is_so);
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

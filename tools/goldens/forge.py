@@ -193,6 +193,13 @@ class Forge:
         assert all(case["name"] != name for case in self.cases), f"{self.venue}: two cases named {name}"
         self.cases.append({"name": name, "call": call, "exchanges": exchanges, "result": result})
 
+    def market_order(self, name, symbol, side, *, price, ask, reply, amount=None, cost=None, result=None):
+        """A market order by `amount` or by `cost`. `ask` makes ccxt's call, `reply` the reply to our client id."""
+        ours, wire = self.client_id()
+        call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": price}
+        call |= {"base": amount} if cost is None else {"quote": cost}
+        self.case(name, call, ask(symbol, side, wire, amount, cost), reply(wire), result or accepted)
+
     # -- invented values ------------------------------------------------------------------------
 
     def client_id(self):
@@ -207,6 +214,18 @@ class Forge:
         digits = self.random.randint(digits_min, digits_max)
         count = self.random.randint(10 ** (digits - 1), 10**digits - 1)
         return plain(Decimal(step) * count)
+
+    def fuzzed_amounts(self, steps):
+        """Number, market, side and amount of orders on the grids of `steps`: step, fewest and most digits, and more."""
+        for number in range(16):
+            symbol, side = self.random.choice(sorted(steps)), self.random.choice(["buy", "sell"])
+            yield number, symbol, side, self.on_grid(*steps[symbol][:3])
+
+    def fuzzed_costs(self, steps, digits_min, digits_max):
+        """Number, market and cost of buys on the grids of `steps`."""
+        for number in range(6):
+            symbol = self.random.choice(sorted(steps))
+            yield number, symbol, self.on_grid(steps[symbol], digits_min, digits_max)
 
     def whole(self):
         return {
@@ -227,6 +246,18 @@ def to_text(made):
     lines = [f'{compact(key)}:{compact(value)},' for key, value in whole.items()]
     body = ",\n".join(compact(case) for case in cases)
     return "{\n" + "\n".join(lines) + '\n"cases":[\n' + body + "\n]\n}\n"
+
+
+def absent(run, errors=ccxt.OrderNotFound):
+    """`run` for an order that is not there: ccxt raises one of `errors`, our adapter answers None."""
+    def without_order(x):
+        try:
+            run(x)
+        except errors:
+            return None
+        raise AssertionError("ccxt found an order")
+
+    return without_order
 
 
 # -- neutral forms of ccxt's results --------------------------------------------------------------

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Writes crates/venues/tests/goldens/<venue>.json: what Python ccxt sends and understands, offline.
 
-    pip install -r tools/goldens/requirements.txt
-    python tools/goldens/make_goldens.py [venue ...]
+    "$(tools/ccxt/setup)" tools/goldens/make_goldens.py [venue ...]
 
 Nothing is sent: ccxt's `fetch` is replaced. Running it twice gives the same bytes.
 """

@@ -1,4 +1,4 @@
-//! The store of a backtest: takes down what reports need and forgets the rest.
+//! The stores of backtests: take down what reports need and forget the rest.
 
 use crate::run::{SignalChange, Trade, Unfilled, Why};
 use keel_core::amount::{Money, Price, Qty};
@@ -59,7 +59,7 @@ impl Collector {
         }
     }
 
-    fn take(&mut self, record: &CycleRecord, state: &State) {
+    pub(crate) fn take(&mut self, record: &CycleRecord, state: &State) {
         let total = record.total_after.to_f64();
         self.equity.push(total);
         self.stable_share.push(share(record.stablecoin_after.to_f64(), total));
@@ -251,7 +251,10 @@ impl<A: Store, B: Store> Store for Both<'_, A, B> {
     }
 }
 
-impl Store for Collector {
+/// Shows every finished cycle and keeps nothing.
+pub(crate) struct EachCycle<F: FnMut(&CycleRecord, &State)>(pub(crate) F);
+
+impl<F: FnMut(&CycleRecord, &State)> Store for EachCycle<F> {
     fn write_intents(&mut self, _intents: &[Intent]) -> Result<(), StoreError> {
         Ok(())
     }
@@ -271,7 +274,7 @@ impl Store for Collector {
         state: &State,
         _checkpoint: &dyn Fn() -> Option<String>,
     ) -> Result<(), StoreError> {
-        self.take(record, state);
+        (self.0)(record, state);
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::activity;
 use crate::benchmarks;
-use crate::collect::{Both, Collector};
+use crate::collect::{Both, Collector, EachCycle};
 use crate::data_notes;
 use crate::memory::{Memory, RememberingMarket};
 use crate::run::{Flow, Run};
@@ -93,7 +93,8 @@ pub fn run_with_progress(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Run, StoreError> {
     let mut collector = Collector::new(scenario.policy, scenario.moments.len());
-    let played = play(scenario, &mut collector, progress)?;
+    let mut store = EachCycle(|record, state| collector.take(record, state));
+    let played = play(scenario, &mut store, progress)?;
     Ok(finish(scenario, collector, played))
 }
 
@@ -108,7 +109,8 @@ pub fn run_into(
     progress: &mut dyn FnMut(usize),
 ) -> Result<(Run, State, Option<String>), StoreError> {
     let mut collector = Collector::new(scenario.policy, scenario.moments.len());
-    let mut played = play(scenario, &mut Both(&mut collector, journal), progress)?;
+    let mut store = EachCycle(|record, state| collector.take(record, state));
+    let mut played = play(scenario, &mut Both(&mut store, journal), progress)?;
     let (state, checkpoint) = (std::mem::take(&mut played.state), played.checkpoint.take());
     Ok((finish(scenario, collector, played), state, checkpoint))
 }

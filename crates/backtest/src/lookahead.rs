@@ -5,13 +5,13 @@
 //! come in the opposite order, and one whose later bars are other prices. All four records must be
 //! equal. Every cycle starts from what the one before left, so that equal cycles make equal runs.
 
+use crate::collect::EachCycle;
 use crate::engine::{Scenario, play_on};
 use crate::memory::{Memory, RememberingMarket};
 use keel_core::candle::{Candle, CandleSeries, Window};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::order::{ClientOrderId, Intent, Outcome};
 use keel_core::policy::Policy;
-use keel_core::ports::{CapPoint, MarketData, Store, StoreError};
+use keel_core::ports::{CapPoint, MarketData, StoreError};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
@@ -116,41 +116,6 @@ struct Snapshot {
     account: PaperAccount,
 }
 
-/// Keeps the records of some cycles and the states after them.
-struct Sampler<'a> {
-    wanted: &'a BTreeSet<usize>,
-    cycle: usize,
-    taken: BTreeMap<usize, (CycleRecord, State)>,
-}
-
-impl Store for Sampler<'_> {
-    fn write_intents(&mut self, _intents: &[Intent]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write_outcome(
-        &mut self,
-        _id: &ClientOrderId,
-        _outcome: &Outcome,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn commit(
-        &mut self,
-        record: &CycleRecord,
-        state: &State,
-        _checkpoint: &dyn Fn() -> Option<String>,
-    ) -> Result<(), StoreError> {
-        if self.wanted.contains(&self.cycle) {
-            self.taken.insert(self.cycle, (record.clone(), state.clone()));
-        }
-        self.cycle += 1;
-        Ok(())
-    }
-}
-
 /// Checks the cycles with the numbers `wanted`, from 0. `progress` is called after each, from any
 /// thread.
 ///
@@ -164,16 +129,23 @@ pub fn check<M: MarketOn>(
 ) -> Result<Lookahead, StoreError> {
     let clock = TapeClock::default();
     let whole = market.on(scenario.tape, &clock, scenario.policy);
-    let mut sampler = Sampler { wanted, cycle: 0, taken: BTreeMap::new() };
+    let mut finished = 0;
+    let mut taken: BTreeMap<usize, (CycleRecord, State)> = BTreeMap::new();
+    let mut store = EachCycle(|record, state| {
+        if wanted.contains(&finished) {
+            taken.insert(finished, (record.clone(), state.clone()));
+        }
+        finished += 1;
+    });
     let mut starts: BTreeMap<usize, Snapshot> = BTreeMap::new();
-    play_on(scenario, &clock, &whole, &mut sampler, &mut |cycle, state, account| {
+    play_on(scenario, &clock, &whole, &mut store, &mut |cycle, state, account| {
         if wanted.contains(&cycle) {
             starts.insert(cycle, Snapshot { state: state.clone(), account: account.clone() });
         }
     })?;
     let checks: Vec<(usize, Snapshot, (CycleRecord, State))> = starts
         .into_iter()
-        .filter_map(|(cycle, start)| Some((cycle, start, sampler.taken.remove(&cycle)?)))
+        .filter_map(|(cycle, start)| Some((cycle, start, taken.remove(&cycle)?)))
         .collect();
     let found: Vec<Vec<Leak>> = checks
         .par_iter()
@@ -222,13 +194,12 @@ fn one_cycle<M: MarketData>(
     let mut broker =
         PaperBroker::new(market, policy.stablecoin.clone(), scenario.costs, start.account.clone());
     let mut state = start.state.clone();
-    let nothing = BTreeSet::new();
-    let mut store = Sampler { wanted: &nothing, cycle: 0, taken: BTreeMap::new() };
     let options = CycleOptions {
         deployment: scenario.deployment.clone(),
         at_start,
         ..CycleOptions::default()
     };
+    let mut store = EachCycle(|_, _| {});
     let mut world = World { clock, market, broker: &mut broker, store: &mut store };
     let record = pollster::block_on(run_cycle(&mut world, policy, &mut state, &options))?;
     Ok((record, state))

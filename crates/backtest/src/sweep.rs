@@ -1,16 +1,14 @@
 //! A sweep: one run for each point of a grid, on all cores, over one tape.
 
 use crate::activity;
-use crate::collect;
+use crate::collect::{self, EachCycle};
 use crate::engine::{Scenario, moments, play_on, step};
 use crate::grid::{Axis, Point, policy_of};
 use crate::memory::{Memory, RememberingMarket};
 use crate::statistics::{DailyCurve, deviation, mean, of_curve};
-use keel_core::order::{ClientOrderId, Intent, Outcome};
 use keel_core::policy::Policy;
-use keel_core::ports::{Store, StoreError};
+use keel_core::ports::StoreError;
 use keel_core::record::CycleRecord;
-use keel_core::state::State;
 use keel_core::time::Timestamp;
 use keel_sim::tape::TapeClock;
 use rayon::prelude::*;
@@ -170,26 +168,8 @@ struct Totals {
     trades: usize,
 }
 
-impl Store for Totals {
-    fn write_intents(&mut self, _intents: &[Intent]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write_outcome(
-        &mut self,
-        _id: &ClientOrderId,
-        _outcome: &Outcome,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn commit(
-        &mut self,
-        record: &CycleRecord,
-        _state: &State,
-        _checkpoint: &dyn Fn() -> Option<String>,
-    ) -> Result<(), StoreError> {
+impl Totals {
+    fn add(&mut self, record: &CycleRecord) {
         let total = record.total_after.to_f64();
         self.equity.push(total);
         if total > 0.0 {
@@ -200,7 +180,6 @@ impl Store for Totals {
             self.fees += trade.fee_value.to_f64();
             self.trades += 1;
         }
-        Ok(())
     }
 }
 
@@ -249,7 +228,8 @@ fn trial(scenario: &Scenario<'_>, memory: &Memory, point: &Point) -> Result<Tria
     let clock = TapeClock::default();
     let market = RememberingMarket::new(scenario.tape, &clock, memory, scenario.policy, true);
     let mut totals = Totals::default();
-    let played = play_on(scenario, &clock, &market, &mut totals, &mut |_, _, _| {})?;
+    let mut store = EachCycle(|record, _| totals.add(record));
+    let played = play_on(scenario, &clock, &market, &mut store, &mut |_, _, _| {})?;
     let capital = played.capital.to_f64();
     let curve = DailyCurve::new(scenario.moments, &totals.equity, &played.flows, capital);
     let figures = of_curve(&curve);

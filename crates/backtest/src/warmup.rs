@@ -3,12 +3,11 @@
 //! At each moment that is asked, a fresh portfolio decides with the longest history and with shorter
 //! ones. Exponential means forget slowly: a history is long enough when no decision differs.
 
+use crate::collect::EachCycle;
 use crate::engine::Scenario;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::order::{ClientOrderId, Intent, Outcome};
 use keel_core::policy::Policy;
-use keel_core::ports::{Store, StoreError};
-use keel_core::record::CycleRecord;
+use keel_core::ports::StoreError;
 use keel_core::signal::Signal;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
@@ -49,32 +48,6 @@ pub struct Warmup {
 
 /// What a fresh portfolio decides about one asset.
 type Decided = (Signal, Signal, Decimal);
-
-struct Forget;
-
-impl Store for Forget {
-    fn write_intents(&mut self, _intents: &[Intent]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn write_outcome(
-        &mut self,
-        _id: &ClientOrderId,
-        _outcome: &Outcome,
-        _at: Timestamp,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn commit(
-        &mut self,
-        _record: &CycleRecord,
-        _state: &State,
-        _checkpoint: &dyn Fn() -> Option<String>,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
 
 /// Compares `histories` (in order, at least two) at the moments of the scenario. `progress` is called
 /// after each moment, from any thread.
@@ -140,8 +113,9 @@ fn decide(
         at_start: true,
         ..CycleOptions::default()
     };
+    let mut store = EachCycle(|_, _| {});
     let mut world =
-        World { clock: &clock, market: &market, broker: &mut broker, store: &mut Forget };
+        World { clock: &clock, market: &market, broker: &mut broker, store: &mut store };
     let record = pollster::block_on(run_cycle(&mut world, policy, &mut state, &options))?;
     let assets = record.decisions.iter().skip(1).take(policy.assets.len());
     Ok(assets.map(|decision| (decision.position, decision.trend, decision.ratio)).collect())

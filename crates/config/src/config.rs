@@ -82,8 +82,6 @@ pub struct Paths {
 pub struct Logging {
     /// The least important messages that are logged.
     pub level: LogLevel,
-    /// Levels of single libraries.
-    pub external_lib_levels: BTreeMap<String, LogLevel>,
     /// One JSON object per line.
     pub json: bool,
 }
@@ -93,8 +91,6 @@ pub struct Logging {
 pub struct VenueConfig {
     /// Entry of `exchange_credentials`; `None` only in dry runs and for unused venues.
     pub credentials_key: Option<String>,
-    /// Keep requests within the venue's limits.
-    pub enable_rate_limit: bool,
     /// Use the venue's test environment.
     pub sandbox: bool,
     /// Settings of the adapter.
@@ -112,8 +108,6 @@ pub struct ExchangeCredentials {
     pub secret: SecretRef,
     /// API passphrase, where the venue has one.
     pub password: Option<SecretRef>,
-    /// Settings that belong to the account.
-    pub options: Options,
 }
 
 /// Reports and commands in a chat.

@@ -28,7 +28,7 @@ pub use document::{DEPTH_MAX, FILE_BYTES_MAX};
 pub use dotenv::parse_dotenv;
 pub use load::{load, load_for_venues};
 pub use problem::{ConfigErrors, Problem, ProblemKind};
-pub use reload::{ReloadOutcome, Reloader};
+pub use reload::{ReloadOutcome, Reloader, START_ONLY};
 pub use schema::schema;
 pub use secret::{REDACTED, Secret, SecretRef};
 pub use starter::{reference, starter};

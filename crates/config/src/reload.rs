@@ -1,9 +1,34 @@
 //! Reading again while running: an invalid edit keeps the last good configuration.
 
-use crate::config::Config;
+use crate::config::{BotSettings, Config, Paths, Telegram};
 use crate::problem::ConfigErrors;
-use keel_core::asset::Ticker;
-use serde_json::Value;
+use keel_core::asset::{Ticker, VenueId};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// What only a start reads, since connections and open files follow from it: sections and keys.
+pub const START_ONLY: [&str; 20] = [
+    "bot_settings.dry_run",
+    "bot_settings.initial_stablecoin_balance",
+    "bot_settings.max_retries_network",
+    "bot_settings.retry_delay_seconds_network",
+    "coingecko",
+    "exchange_configurations",
+    "exchanges_credentials",
+    "logging",
+    "paper",
+    "paths.global_status_file_path",
+    "paths.journal_path",
+    "paths.log_dir",
+    "paths.log_filename",
+    "paths.ohlcv_export_dir",
+    "paths.portfolio_export_path",
+    "telegram.allowed_user_ids",
+    "telegram.api_url",
+    "telegram.credentials_key",
+    "telegram.enabled",
+    "telegram_credentials",
+];
 
 /// What came of reading the files again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +37,11 @@ pub enum ReloadOutcome {
     Unchanged,
     /// There is a new configuration; see [`Reloader::current`].
     Changed {
-        /// What differs: keys such as `bot_settings.min_order_value_usd`, and the paths of
-        /// strategy files. Empty when only hidden values differ.
+        /// What differs from before: keys such as `bot_settings.min_order_value_usd`, and the paths
+        /// of strategy files.
         paths: Vec<String>,
+        /// What differs from the start and is not taken before the next one; see [`START_ONLY`].
+        waiting: Vec<String>,
     },
     /// The files are wrong now, so the last good configuration stays.
     KeptLastGood {
@@ -29,17 +56,21 @@ pub enum ReloadOutcome {
 #[derive(Clone, Debug)]
 pub struct Reloader {
     current: Config,
+    /// The venues that the start connected to.
+    connected: BTreeSet<VenueId>,
+    waiting: Vec<String>,
     told: Option<ConfigErrors>,
 }
 
 impl Reloader {
     /// Starts with a good configuration.
     #[must_use]
-    pub const fn new(config: Config) -> Self {
-        Self { current: config, told: None }
+    pub fn new(config: Config) -> Self {
+        let connected = config.policy.venues().into_iter().collect();
+        Self { current: config, connected, waiting: Vec::new(), told: None }
     }
 
-    /// The last good configuration.
+    /// The last good configuration; what only a start reads is as it was then.
     #[must_use]
     pub const fn current(&self) -> &Config {
         &self.current
@@ -48,17 +79,19 @@ impl Reloader {
     /// Takes the result of loading again.
     pub fn offer(&mut self, loaded: Result<Config, ConfigErrors>) -> ReloadOutcome {
         match loaded {
-            Ok(config) => {
+            Ok(loaded) => {
                 self.told = None;
-                let old = std::mem::replace(&mut self.current, config);
-                let new = &self.current;
-                if is_same(&old, new) {
+                let waiting = self.waiting(&loaded);
+                let new = taken(&self.current, loaded);
+                let old = std::mem::replace(&mut self.current, new);
+                let was_waiting = std::mem::replace(&mut self.waiting, waiting);
+                if is_same(&old, &self.current) && was_waiting == self.waiting {
                     return ReloadOutcome::Unchanged;
                 }
                 let mut paths = Vec::new();
-                differences("", &old.effective, &new.effective, &mut paths);
-                paths.extend(changed_strategy_files(&old, new));
-                ReloadOutcome::Changed { paths }
+                differences("", &old.effective, &self.current.effective, &mut paths);
+                paths.extend(changed_strategy_files(&old, &self.current));
+                ReloadOutcome::Changed { paths, waiting: self.waiting.clone() }
             }
             Err(problems) => {
                 let first_time = self.told.as_ref() != Some(&problems);
@@ -66,6 +99,74 @@ impl Reloader {
                 ReloadOutcome::KeptLastGood { problems, first_time }
             }
         }
+    }
+
+    /// The keys of `loaded` that wait for a restart.
+    fn waiting(&self, loaded: &Config) -> Vec<String> {
+        let running = &self.current;
+        let mut waiting = Vec::new();
+        differences("", &running.effective, &loaded.effective, &mut waiting);
+        waiting.retain(|path| is_start_only(path));
+        // Values that are not shown differ too.
+        let hidden = [
+            ("coingecko", running.coingecko != loaded.coingecko),
+            ("exchange_configurations", running.venues != loaded.venues),
+            ("exchanges_credentials", running.exchange_credentials != loaded.exchange_credentials),
+            ("telegram_credentials", running.telegram_credentials != loaded.telegram_credentials),
+        ];
+        for (section, _) in hidden.into_iter().filter(|(_, differs)| *differs) {
+            if !waiting.iter().any(|path| is_within(path, section)) {
+                waiting.push(section.to_owned());
+            }
+        }
+        for venue in loaded.policy.venues() {
+            let path = format!("exchange_configurations.{venue}");
+            if !self.connected.contains(&venue) && !waiting.contains(&path) {
+                waiting.push(path);
+            }
+        }
+        waiting
+    }
+}
+
+fn is_within(path: &str, section: &str) -> bool {
+    path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+fn is_start_only(path: &str) -> bool {
+    START_ONLY.iter().any(|section| is_within(path, section))
+}
+
+/// `loaded`, with what only a start reads as it is in `running`.
+fn taken(running: &Config, loaded: Config) -> Config {
+    let running = running.clone();
+    Config {
+        effective: shown("", &running.effective, &loaded.effective),
+        policy: loaded.policy,
+        strategy_files: loaded.strategy_files,
+        bot: BotSettings { cycle_sleep: loaded.bot.cycle_sleep, ..running.bot },
+        paths: Paths { strategies_dir: loaded.paths.strategies_dir, ..running.paths },
+        telegram: Telegram {
+            notification_settings: loaded.telegram.notification_settings,
+            ..running.telegram
+        },
+        ..running
+    }
+}
+
+/// The same for what is shown of them.
+fn shown(path: &str, running: &Value, loaded: &Value) -> Value {
+    match (running, loaded) {
+        _ if is_start_only(path) => running.clone(),
+        (Value::Object(running), Value::Object(loaded)) => loaded
+            .iter()
+            .map(|(key, value)| {
+                let old = running.get(key).unwrap_or(&Value::Null);
+                (key.clone(), shown(&crate::value::child(path, key), old, value))
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        _ => loaded.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::config::{
 use crate::rules::venue_of;
 use crate::secret::REDACTED;
 use crate::strategy::StrategyParams;
-use crate::table::{LogLevel, SECTIONS, Shape, log_level};
+use crate::table::{SECTIONS, Shape, log_level};
 use crate::value::Typed;
 use keel_core::amount::{Money, Qty};
 use keel_core::asset::{Ticker, VenueId};
@@ -162,20 +162,12 @@ fn paths(paths: &Record) -> Option<Paths> {
 }
 
 fn logging(logging: &Record) -> Option<Logging> {
-    Some(Logging {
-        level: log_level(&logging.text("level")?)?,
-        external_lib_levels: texts(logging, "external_lib_levels")?
-            .into_iter()
-            .map(|(name, level)| Some((name, log_level(&level)?)))
-            .collect::<Option<BTreeMap<String, LogLevel>>>()?,
-        json: logging.boolean("json")?,
-    })
+    Some(Logging { level: log_level(&logging.text("level")?)?, json: logging.boolean("json")? })
 }
 
 fn venue(venue: &Record) -> Option<VenueConfig> {
     Some(VenueConfig {
         credentials_key: venue.text("credentials_key"),
-        enable_rate_limit: venue.boolean("enable_rate_limit")?,
         sandbox: venue.boolean("sandbox")?,
         options: options(venue)?,
         urls: texts(venue, "urls")?,
@@ -187,7 +179,6 @@ fn exchange_credentials(credentials: &Record) -> Option<ExchangeCredentials> {
         api_key: credentials.secret("apiKey")?,
         secret: credentials.secret("secret")?,
         password: credentials.secret("password"),
-        options: options(credentials)?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Bars of a market: checked once, then read as columns.
 
+use crate::resample::bar_start;
 use crate::time::{Timeframe, Timestamp};
 use std::ops::Range;
 use std::sync::Arc;
@@ -137,7 +138,8 @@ impl CandleSeries {
     /// What is wrong with it; the series is unchanged then.
     pub fn push(&mut self, candle: Candle) -> Result<(), CandleFault> {
         check_candle(&candle)?;
-        if candle.open_time_ms.rem_euclid(self.timeframe.ms()) != self.grid_offset_ms() {
+        let start = Timestamp::from_ms(candle.open_time_ms);
+        if bar_start(self.timeframe, start) != start {
             return Err(CandleFault::OffGrid);
         }
         if self.open_time_ms.last().is_some_and(|last| candle.open_time_ms <= *last) {
@@ -150,11 +152,6 @@ impl CandleSeries {
         self.close.push(candle.close);
         self.volume.push(candle.volume);
         Ok(())
-    }
-
-    /// Weekly bars start on Mondays; 1970-01-01 was a Thursday.
-    const fn grid_offset_ms(&self) -> i64 {
-        if self.timeframe.seconds() == 604_800 { 4 * 86_400_000 } else { 0 }
     }
 
     /// Length of each bar.
@@ -209,16 +206,22 @@ impl CandleSeries {
     /// Runs of missing bars between the first and the last.
     #[must_use]
     pub fn gaps(&self) -> Vec<Gap> {
-        let step = self.timeframe.ms();
-        self.open_time_ms
-            .windows(2)
-            .filter(|pair| pair[1] - pair[0] > step)
-            .map(|pair| Gap {
-                from: Timestamp::from_ms(pair[0] + step),
-                bars: usize::try_from((pair[1] - pair[0]) / step - 1).unwrap_or(0),
-            })
-            .collect()
+        gaps(&self.open_time_ms, self.timeframe)
     }
+}
+
+/// Runs of missing bars between the first and the last of bars that start at these times, in order.
+#[must_use]
+pub fn gaps(open_time_ms: &[i64], timeframe: Timeframe) -> Vec<Gap> {
+    let step = timeframe.ms();
+    open_time_ms
+        .windows(2)
+        .filter(|pair| pair[1] - pair[0] > step)
+        .map(|pair| Gap {
+            from: Timestamp::from_ms(pair[0] + step),
+            bars: usize::try_from((pair[1] - pair[0]) / step - 1).unwrap_or(0),
+        })
+        .collect()
 }
 
 /// Borrowed columns of equal length, for strategies and indicators. Dominance candles come in this

@@ -3,15 +3,16 @@
 use crate::amount::{Money, Price, Qty};
 use crate::asset::{Ticker, VenueId};
 use crate::decision::{DecisionRecord, Reason};
+use crate::execute::{Executor, concerns, is_frozen};
 use crate::guard::{self, Approved, Objection};
-use crate::limits::{Tally, judge_depth};
+use crate::limits::judge_peg;
 use crate::observe::{Observation, observe, read_balances};
-use crate::order::{ClientOrderId, Intent, OrderKind, Outcome, PlannedOrder, Side};
+use crate::order::{OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
 use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, Clock, MarketData, PortError, Store, StoreError};
+use crate::ports::{Broker, Clock, MarketData, PricePoint, Store, StoreError};
 use crate::reconcile;
 use crate::record::{CycleRecord, Execution, Trigger};
 use crate::state::State;
@@ -45,8 +46,8 @@ pub struct CycleOptions {
     pub paused: bool,
 }
 
-/// load -> settle leftovers -> observe -> decide -> guard -> write down -> execute -> reconcile ->
-/// persist. Only a journal that cannot be written stops it.
+/// load -> settle leftovers -> observe -> decide -> guard -> judge, write down and send each order ->
+/// reconcile -> persist. Only a journal that cannot be written stops it.
 ///
 /// # Errors
 /// When the journal could not be written. The state may then be ahead of the journal: the caller
@@ -100,6 +101,9 @@ async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
     now: Timestamp,
 ) -> Result<Vec<String>, StoreError> {
     let mut notes = Vec::new();
+    if state.unresolved.is_empty() {
+        return Ok(notes);
+    }
     for intent in std::mem::take(&mut state.unresolved) {
         let outcome = world.broker.look_up(&intent).await;
         if matches!(outcome, Outcome::Unknown { .. }) {
@@ -119,7 +123,16 @@ async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
             ));
         }
     }
+    write_checkpoint(world)?;
     Ok(notes)
+}
+
+/// What the broker learnt from an order, such as a halt, is durable before anything else is done.
+pub(crate) fn write_checkpoint<C: Clock, M: MarketData, B: Broker, S: Store>(
+    world: &mut World<'_, C, M, B, S>,
+) -> Result<(), StoreError> {
+    let broker = &*world.broker;
+    world.store.write_checkpoint(&|| broker.checkpoint())
 }
 
 fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observation) -> Trigger {
@@ -187,9 +200,11 @@ fn blocked(
         let cause = format!("{venue} was never read, so the total is unknown: {cause}");
         return Some(Reason::ExchangeUnavailable { cause });
     }
-    let (peg, limit) = (state.peg, policy.settings.limits.max_depeg);
-    if let Some(price) = peg.filter(|price| (price.get() - Decimal::ONE).abs() > limit) {
-        return Some(Reason::StablecoinDepegged { price, limit });
+    let told = state.peg.zip(state.peg_as_of).map(|(price, as_of)| PricePoint { price, as_of });
+    if !state.peg_unwatched
+        && let Err(reason) = judge_peg(told, policy.settings.limits.max_depeg, now)
+    {
+        return Some(reason);
     }
     let Some(known) = state.assets.get(&asset.ticker) else { return Some(Reason::NoPrice) };
     if is_frozen(policy, state, &asset.venue, &asset.ticker) {
@@ -201,10 +216,13 @@ fn blocked(
     if known.price.is_none() {
         return Some(Reason::NoPrice);
     }
-    let limit_ms = 2 * asset.position_interval.ms();
-    let oldest = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
-    if let Some(age_ms) = oldest.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
-        return Some(Reason::StaleData { age_ms, limit_ms });
+    let position = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
+    let trend = known.trend.candle_closed_at;
+    for (at, interval) in [(position, asset.position_interval), (trend, asset.trend_interval)] {
+        let limit_ms = 2 * interval.ms();
+        if let Some(age_ms) = at.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
+            return Some(Reason::StaleData { age_ms, limit_ms });
+        }
     }
     if known.market_cap.is_none() {
         return Some(Reason::NoMarketCap);
@@ -214,16 +232,6 @@ fn blocked(
         return Some(Reason::WarmingUp);
     }
     None
-}
-
-/// Whether an order with an unknown outcome touches the asset. The stablecoin is never frozen: what
-/// an order takes of it shows in the balances that the next one is sized by.
-fn is_frozen(policy: &Policy, state: &State, venue: &VenueId, ticker: &Ticker) -> bool {
-    *ticker != policy.stablecoin
-        && state.unresolved.iter().any(|intent| {
-            let order = &intent.order;
-            order.venue == *venue && (order.symbol.base == *ticker || order.symbol.quote == *ticker)
-        })
 }
 
 /// What a distribution planned and did.
@@ -256,12 +264,11 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     };
     let plan = plan(&input);
     let mut reasons = plan.reasons.clone();
+    let mut executor = Executor::new(policy, options, assets, &plan, state, now);
     let before = reconcile::balances(state);
-    let mut executions = Vec::new();
-    let mut notes = Vec::new();
 
     match guard::review(&input, &plan) {
-        Err(objections) => refuse(&plan.orders, assets, &objections, &mut reasons, &mut notes),
+        Err(objections) => executor.refuse(&plan.orders, &objections, &mut seen.notes),
         Ok(approved) => {
             // Direct orders, then sells, then buys: each stage is sized from what the one before
             // really left. Nothing is sized from a balance that could not be read again.
@@ -272,15 +279,12 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
                 approved.orders().iter().filter(wanted).cloned().collect()
             };
             let mut unread = Observation::default();
-            let mut tally = Tally::new(plan.targets.total, state.day.on(now));
-            let direct = stage(OrderKind::Direct, None);
-            let direct = vet(world, policy, state, assets, &direct, &mut tally, &mut reasons).await;
-            execute(world, assets, options, state, &direct, &mut executions, now).await?;
+            executor.send(world, state, &stage(OrderKind::Direct, None)).await?;
 
             let planned_sells = stage(OrderKind::Stable, Some(Side::Sell));
             let mut sells = planned_sells.clone();
             let mut held = assets.to_vec();
-            if !direct.is_empty() && !sells.is_empty() {
+            if !executor.executions.is_empty() && !sells.is_empty() {
                 read_balances(world.broker, policy, state, &mut unread).await;
                 sells.retain(|sell| !unread.unavailable.contains_key(&sell.venue));
                 refresh_free(&mut held, state);
@@ -290,94 +294,35 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
             let sells = fit_sells(&after_direct, &sells);
             explain_dropped(&after_direct, &planned_sells, &sells, &unread, &mut reasons);
             match guard::review_again(&after_direct, &plan, &sells) {
-                Ok(sells) => {
-                    let sells =
-                        vet(world, policy, state, assets, sells.orders(), &mut tally, &mut reasons)
-                            .await;
-                    execute(world, assets, options, state, &sells, &mut executions, now).await?;
-                }
-                Err(objections) => refuse(&sells, assets, &objections, &mut reasons, &mut notes),
+                Ok(sells) => executor.send(world, state, sells.orders()).await?,
+                Err(objections) => executor.refuse(&sells, &objections, &mut seen.notes),
             }
 
             if !plan.buy_wishes.is_empty() {
-                if !executions.is_empty() {
+                if !executor.executions.is_empty() {
                     read_balances(world.broker, policy, state, &mut unread).await;
                 }
                 match resized_buys(&input, &plan, state, &unread, &mut reasons) {
-                    Ok(buys) => {
-                        let buys = vet(
-                            world,
-                            policy,
-                            state,
-                            assets,
-                            buys.orders(),
-                            &mut tally,
-                            &mut reasons,
-                        )
-                        .await;
-                        execute(world, assets, options, state, &buys, &mut executions, now).await?;
-                    }
+                    Ok(buys) => executor.send(world, state, buys.orders()).await?,
                     Err((orders, objections)) => {
-                        refuse(&orders, assets, &objections, &mut reasons, &mut notes);
+                        executor.refuse(&orders, &objections, &mut seen.notes)
                     }
                 }
             }
-            if !executions.is_empty() {
+            if !executor.executions.is_empty() {
                 let mut last = Observation::default();
                 read_balances(world.broker, policy, state, &mut last).await;
                 if last.unavailable.is_empty() {
-                    notes.extend(reconcile::unexplained(policy, &before, state, &executions));
+                    let executions = &executor.executions;
+                    let notes = reconcile::unexplained(policy, &before, state, executions);
+                    seen.notes.extend(notes);
                 }
             }
         }
     }
-    for execution in &executions {
-        note_outcome(execution, assets, &mut reasons);
-    }
-    seen.notes.extend(notes);
+    executor.explain(&mut reasons);
     state.stablecoin_at_distribution = Some(state.stablecoin_free());
-    Ok(Distribution { plan, executions, reasons })
-}
-
-/// Takes out of a stage what must not be sent now, and says why.
-async fn vet<C: Clock, M: MarketData, B: Broker, S: Store>(
-    world: &World<'_, C, M, B, S>,
-    policy: &Policy,
-    state: &mut State,
-    assets: &[AssetView],
-    orders: &[PlannedOrder],
-    tally: &mut Tally,
-    reasons: &mut [Option<Reason>],
-) -> Vec<PlannedOrder> {
-    let limits = &policy.settings.limits;
-    let mut passed = Vec::with_capacity(orders.len());
-    for order in orders {
-        // An earlier order of this cycle may have ended unknown.
-        let frozen = [&order.symbol.base, &order.symbol.quote]
-            .into_iter()
-            .any(|ticker| is_frozen(policy, state, &order.venue, ticker));
-        let verdict = if frozen {
-            Err(Reason::UnresolvedOrder)
-        } else {
-            match world.market.depth(&order.venue, &order.symbol, order.amount).await {
-                Err(PortError(cause)) => Err(Reason::ExchangeUnavailable { cause }),
-                Ok(depth) => judge_depth(order, &depth, reference_price(order, assets), limits)
-                    .and_then(|()| tally.take(order.value, limits)),
-            }
-        };
-        match verdict {
-            Ok(()) => passed.push(order.clone()),
-            Err(reason) => {
-                for (asset, slot) in assets.iter().zip(&mut *reasons) {
-                    if concerns(order, asset) {
-                        *slot = Some(reason.clone());
-                    }
-                }
-            }
-        }
-    }
-    state.day = tally.day;
-    passed
+    Ok(Distribution { executions: executor.executions, plan, reasons })
 }
 
 /// Why a planned sell is not made after all: its venue fell silent, or too little is left of it.
@@ -475,90 +420,6 @@ fn resized_buys(
         };
     }
     guard::review_again(&now, plan, &sized.orders).map_err(|objections| (sized.orders, objections))
-}
-
-/// Nothing of a refused plan is sent.
-fn refuse(
-    orders: &[PlannedOrder],
-    assets: &[AssetView],
-    objections: &[Objection],
-    reasons: &mut [Option<Reason>],
-    notes: &mut Vec<String>,
-) {
-    let first = objections.first().map_or_else(String::new, ToString::to_string);
-    for objection in objections {
-        notes.push(format!("the guard refused the plan: {objection}"));
-    }
-    for (asset, reason) in assets.iter().zip(reasons) {
-        if orders.iter().any(|order| concerns(order, asset)) {
-            *reason = Some(Reason::GuardRefused { objection: first.clone() });
-        }
-    }
-}
-
-fn concerns(order: &PlannedOrder, asset: &AssetView) -> bool {
-    order.symbol.base == asset.ticker || order.symbol.quote == asset.ticker
-}
-
-fn note_outcome(execution: &Execution, assets: &[AssetView], reasons: &mut [Option<Reason>]) {
-    let reason = match &execution.outcome {
-        Outcome::Filled { .. } | Outcome::Partial { .. } => return,
-        Outcome::Rejected { reason } => Reason::OrderRejected { reason: reason.clone() },
-        Outcome::Unknown { .. } => Reason::UnresolvedOrder,
-    };
-    for (asset, slot) in assets.iter().zip(reasons) {
-        if concerns(&execution.intent.order, asset) {
-            *slot = Some(reason.clone());
-        }
-    }
-}
-
-/// Writes the intents down, then sends them one after the other. Makes no choices.
-async fn execute<C: Clock, M: MarketData, B: Broker, S: Store>(
-    world: &mut World<'_, C, M, B, S>,
-    assets: &[AssetView],
-    options: &CycleOptions,
-    state: &mut State,
-    orders: &[PlannedOrder],
-    executions: &mut Vec<Execution>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    if orders.is_empty() {
-        return Ok(());
-    }
-    let first_leg = u32::try_from(executions.len()).unwrap_or(u32::MAX);
-    let intents: Vec<Intent> = orders
-        .iter()
-        .zip(first_leg..)
-        .map(|(order, leg)| Intent {
-            id: ClientOrderId::derive(&options.deployment, state.cycle, leg, 0),
-            cycle: state.cycle,
-            leg,
-            order: order.clone(),
-            reference_price: reference_price(order, assets),
-            created_at: now,
-        })
-        .collect();
-    world.store.write_intents(&intents)?;
-    for intent in intents {
-        let outcome = world.broker.place(&intent).await;
-        world.store.write_outcome(&intent.id, &outcome, world.clock.now())?;
-        if matches!(outcome, Outcome::Unknown { .. }) {
-            state.unresolved.push(intent.clone());
-        }
-        executions.push(Execution { intent, outcome });
-    }
-    Ok(())
-}
-
-/// Quote per base, from the prices the plan was made with.
-fn reference_price(order: &PlannedOrder, assets: &[AssetView]) -> Price {
-    let price = |ticker: &Ticker| {
-        assets.iter().find(|asset| asset.ticker == *ticker).map(|asset| asset.price.get())
-    };
-    let base = price(&order.symbol.base).unwrap_or_default();
-    let quote = price(&order.symbol.quote).unwrap_or(Decimal::ONE);
-    Price::new(base.checked_div(quote).unwrap_or_default())
 }
 
 /// Keeps the figures of the last distribution for `status.json`.

@@ -66,6 +66,13 @@ pub enum Reason {
         /// Allowed distance as a fraction.
         limit: Decimal,
     },
+    /// What the primary stablecoin is worth in dollars is not known, or was known too long ago.
+    PegUnknown {
+        /// How old its last price is, if there is one.
+        age_ms: Option<i64>,
+        /// How old it may be.
+        limit_ms: i64,
+    },
     /// Bid and ask are too far apart.
     SpreadTooWide {
         /// Their distance.
@@ -157,6 +164,7 @@ impl Reason {
             Self::WarmingUp => "warming_up",
             Self::PriceOutOfBand { .. } => "price_out_of_band",
             Self::StablecoinDepegged { .. } => "stablecoin_depegged",
+            Self::PegUnknown { .. } => "peg_unknown",
             Self::SpreadTooWide { .. } => "spread_too_wide",
             Self::SlippageTooHigh { .. } => "slippage_too_high",
             Self::BookTooThin { .. } => "book_too_thin",
@@ -241,6 +249,15 @@ impl fmt::Display for Reason {
                 "the primary stablecoin is worth {} dollars, more than {} % off",
                 price.get().normalize(),
                 (limit * Decimal::ONE_HUNDRED).normalize()
+            ),
+            Self::PegUnknown { age_ms: None, .. } => {
+                f.write_str("what the primary stablecoin is worth in dollars is not known")
+            }
+            Self::PegUnknown { age_ms: Some(age_ms), limit_ms } => write!(
+                f,
+                "the price of the primary stablecoin in dollars is {} old, more than {}",
+                ago(*age_ms),
+                ago(*limit_ms)
             ),
             Self::SpreadTooWide { spread_bps, limit_bps } => write!(
                 f,

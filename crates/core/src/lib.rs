@@ -12,6 +12,7 @@ pub mod candle;
 pub mod cycle;
 pub mod decision;
 pub mod dominance;
+mod execute;
 pub mod guard;
 pub mod indicator;
 pub mod limits;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 /// A price or candle may be this far ahead of our clock before it counts as being of the future.
 pub const FUTURE_TOLERANCE_MS: i64 = 60_000;
 
-/// A second source older than this says nothing about a price.
-const REFERENCE_AGE_MAX_MS: i64 = 30 * 60_000;
+/// A second source, or the stablecoin's own market, that is older than this says nothing about a price.
+pub const REFERENCE_AGE_MAX_MS: i64 = 30 * 60_000;
 
 /// What the operator allows.
 #[derive(Clone, Debug, PartialEq)]
@@ -159,6 +159,22 @@ pub fn judge_price(
     } else {
         Err(Reason::PriceOutOfBand { price, expected, source: source.to_owned(), band })
     }
+}
+
+/// Whether the primary stablecoin is worth a dollar, as far as its own market told lately.
+///
+/// # Errors
+/// When it is off by more than `limit`, or when nobody can say.
+pub fn judge_peg(told: Option<PricePoint>, limit: Decimal, now: Timestamp) -> Result<(), Reason> {
+    let age_ms = told.map(|point| now.since_ms(point.as_of));
+    let Some(PricePoint { price, .. }) = told.filter(|_| age_ms <= Some(REFERENCE_AGE_MAX_MS))
+    else {
+        return Err(Reason::PegUnknown { age_ms, limit_ms: REFERENCE_AGE_MAX_MS });
+    };
+    if (price.get() - Decimal::ONE).abs() > limit {
+        return Err(Reason::StablecoinDepegged { price, limit });
+    }
+    Ok(())
 }
 
 /// Open orders of a market, best first, as far as a venue tells; or that nobody recorded them.

@@ -10,7 +10,7 @@ use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
 use crate::limits::{FUTURE_TOLERANCE_MS, Witnesses, judge_price};
 use crate::plan::Markets;
 use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, MarketData, PortError};
+use crate::ports::{Broker, MarketData, PortError, PricePoint};
 use crate::question::{Asked, Newest, Question};
 use crate::signal::Signal;
 use crate::state::{AssetState, SignalState, State};
@@ -161,18 +161,27 @@ async fn read_prices<M: MarketData>(
     }
 }
 
-/// The stablecoin's own market. While it cannot be read, what it said last still holds.
+/// The stablecoin's own market. While it cannot be read, what it said last grows old.
 async fn read_peg<M: MarketData>(
     market: &M,
     policy: &Policy,
     state: &mut State,
     seen: &mut Observation,
 ) {
-    match market.peg(&policy.stablecoin).await {
-        Ok(None) => {}
-        Ok(Some(point)) => state.peg = Some(point.price),
+    let stablecoin = &policy.stablecoin;
+    match market.peg(stablecoin).await {
+        Ok(None) => {
+            if !state.peg_unwatched {
+                seen.notes.push(format!(
+                    "no market tells the price of {stablecoin} in dollars: its peg is not watched"
+                ));
+            }
+            (state.peg, state.peg_as_of, state.peg_unwatched) = (None, None, true);
+        }
+        Ok(Some(PricePoint { price, as_of })) => {
+            (state.peg, state.peg_as_of, state.peg_unwatched) = (Some(price), Some(as_of), false);
+        }
         Err(PortError(cause)) => {
-            let stablecoin = &policy.stablecoin;
             seen.notes.push(format!("the price of {stablecoin} in dollars is unknown: {cause}"));
         }
     }
@@ -370,7 +379,8 @@ async fn refresh_trends<M: MarketData>(
 }
 
 /// The trends on one timeframe. When the candles of any member cannot be read, none is computed:
-/// leaving a member out would make the dominance of all others jump.
+/// leaving a member out would make the dominance of all others jump. Once its last candle is too old
+/// it is left out all the same, like one whose candles ended.
 async fn refresh_trend_group<M: MarketData>(
     cache: &mut CandleCache<'_, M>,
     state: &mut State,
@@ -383,7 +393,7 @@ async fn refresh_trend_group<M: MarketData>(
     let settings = &policy.settings;
     let bucket = Some(timeframe.bucket(now));
     let mut limit = settings.indicator_history_size;
-    let base = gather(cache, state, timeframe, limit, now, None).await?;
+    let base = gather(cache, state, timeframe, limit, None, now, &mut seen.notes).await?;
     let windows: Vec<&Window> = base.iter().map(|(_, member)| &member.window).collect();
     let listed = listed_long_enough(&windows, limit);
     let members: Vec<usize> =
@@ -391,10 +401,14 @@ async fn refresh_trend_group<M: MarketData>(
     let mut pending: Vec<usize> = due.iter().copied().filter(|i| members.contains(i)).collect();
     for i in due.iter().filter(|i| !members.contains(i)) {
         // No current candles, no cap, or too young: its trend keeps its last value.
-        entry(state, &policy.assets[*i].ticker).trend.bucket = bucket;
+        let known = entry(state, &policy.assets[*i].ticker);
+        if known.candles_unread_since.is_none() {
+            known.trend.bucket = bucket;
+        }
     }
     while !pending.is_empty() {
-        let gathered = gather(cache, state, timeframe, limit, now, Some(&members)).await?;
+        let only = Some(members.as_slice());
+        let gathered = gather(cache, state, timeframe, limit, only, now, &mut seen.notes).await?;
         let (indices, joined): (Vec<usize>, Vec<Member>) = gathered.into_iter().unzip();
         let longest = joined.iter().map(|member| member.window.len()).min().unwrap_or(0);
         let jobs: Vec<(usize, usize)> = pending
@@ -434,30 +448,44 @@ async fn refresh_trend_group<M: MarketData>(
 /// The candles and `k` of every asset that has both now, in the order of the configuration.
 async fn gather<M: MarketData>(
     cache: &mut CandleCache<'_, M>,
-    state: &State,
+    state: &mut State,
     timeframe: Timeframe,
     limit: usize,
-    now: Timestamp,
     only: Option<&[usize]>,
+    now: Timestamp,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<(usize, Member)>, String> {
     let policy = cache.policy;
     let mut members = Vec::with_capacity(policy.assets.len());
+    let mut waits_for = None;
     for (i, asset) in policy.assets.iter().enumerate() {
         if only.is_some_and(|only| !only.contains(&i)) {
             continue;
         }
-        let Some(known) = state.assets.get(&asset.ticker) else { continue };
+        let Some(known) = state.assets.get_mut(&asset.ticker) else { continue };
         let (Some(cap), Some(price)) = (known.market_cap, known.price) else { continue };
-        let window = cache.get(i, timeframe, limit).await.map_err(|PortError(cause)| {
-            format!(
-                "{}: {timeframe} candles could not be read, all {timeframe} trends stay: {cause}",
-                asset.ticker
-            )
-        })?;
+        let window = match cache.get(i, timeframe, limit).await {
+            Ok(window) => window,
+            Err(PortError(cause)) => {
+                let since = *known.candles_unread_since.get_or_insert(now);
+                let what = format!("{}: {timeframe} candles could not be read", asset.ticker);
+                // The last one it had was a bar old then, and is older than two bars now.
+                if now.since_ms(since) > timeframe.ms() {
+                    notes.push(format!(
+                        "{what} since {since}, the others' trends leave it out: {cause}"
+                    ));
+                } else {
+                    let stay = format!("{what}, all {timeframe} trends stay: {cause}");
+                    waits_for.get_or_insert(stay);
+                }
+                continue;
+            }
+        };
+        known.candles_unread_since = None;
         if window.is_empty() || stale_by_ms(&window, now).is_some() {
             continue;
         }
         members.push((i, Member { window, cap_per_price: cap / price.to_f64() }));
     }
-    Ok(members)
+    waits_for.map_or(Ok(members), Err)
 }

@@ -2,7 +2,7 @@
 
 use crate::allocation::Allocation;
 use crate::amount::Money;
-use crate::asset::{Ticker, VenueId};
+use crate::asset::{Symbol, Ticker, VenueId};
 use crate::limits::Limits;
 use crate::strategy::{Params, Strategy};
 use crate::time::Timeframe;
@@ -107,6 +107,16 @@ impl Policy {
         venues.sort();
         venues.dedup();
         venues
+    }
+
+    /// The markets of a venue's assets against the stablecoin, in the order of the configuration.
+    #[must_use]
+    pub fn markets_at(&self, venue: &VenueId) -> Vec<Symbol> {
+        self.assets
+            .iter()
+            .filter(|asset| asset.venue == *venue)
+            .map(|asset| Symbol::new(asset.ticker.clone(), self.stablecoin.clone()))
+            .collect()
     }
 
     /// The tradable asset called `ticker`.

@@ -80,7 +80,8 @@ pub trait MarketData {
         std::future::ready(Ok(BTreeMap::new()))
     }
 
-    /// The primary stablecoin in dollars, by a market of its own, if anything tells. A tape does not.
+    /// The primary stablecoin in dollars, by a market of its own. `None`: there is no such market, as
+    /// on a tape. A market that does not tell is an error.
     fn peg(
         &self,
         _stablecoin: &Ticker,
@@ -142,7 +143,7 @@ pub trait Store {
     /// When they are not durable.
     fn write_intents(&mut self, intents: &[Intent]) -> Result<(), StoreError>;
 
-    /// Notes what became of an intent.
+    /// Notes what became of an intent. It becomes durable with what is written next.
     ///
     /// # Errors
     /// When it could not be written.
@@ -152,6 +153,19 @@ pub trait Store {
         outcome: &Outcome,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// Makes the outcomes so far and the broker's checkpoint durable together, in the middle of a
+    /// cycle: a halt that an outcome revealed must outlive a crash before the cycle's end. Where
+    /// nothing is durable before that, there is nothing to do.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    fn write_checkpoint(
+        &mut self,
+        _checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Ends a cycle: its record, the state after it and the broker's checkpoint become durable
     /// together, at once or with a later group.

@@ -52,6 +52,10 @@ pub struct AssetState {
     pub position: SignalState,
     /// Trend signal.
     pub trend: SignalState,
+    /// Since when its candles could not be read for the trends. A restart counts anew: nobody asked
+    /// while Keel was down.
+    #[serde(skip)]
+    pub candles_unread_since: Option<Timestamp>,
     /// Last known balance.
     pub balance: Balance,
     /// Share of all caps at the last distribution.
@@ -92,6 +96,12 @@ pub struct State {
     /// The primary stablecoin in dollars, as its own market last said.
     #[serde(default)]
     pub peg: Option<Price>,
+    /// When that price was made.
+    #[serde(default)]
+    pub peg_as_of: Option<Timestamp>,
+    /// No market tells what it is worth; the operator knows.
+    #[serde(default)]
+    pub peg_unwatched: bool,
     /// Orders whose outcome is unknown. The journal is their record; this is filled from it.
     #[serde(skip)]
     pub unresolved: Vec<Intent>,

@@ -1,15 +1,16 @@
-//! Market caps from CoinGecko: one request for all assets, at most one a minute.
+//! Market caps from CoinGecko: one request for all assets (one for every 250 of them), at most once
+//! a minute.
 
+use crate::cap_archive;
 use crate::time::milliseconds;
 use keel_core::amount::Price;
 use keel_core::asset::Ticker;
 use keel_core::ports::PortError;
 use keel_core::time::Timestamp;
+use keel_net::{Lookup, without_url};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct CoinGeckoSettings {
     pub price_deviation_max: f64,
     /// A directory that gets one file per asset, with a row for each cap that was used.
     pub archive: Option<PathBuf>,
+    /// Where its host name leads.
+    pub lookup: Lookup,
 }
 
 impl Default for CoinGeckoSettings {
@@ -70,6 +73,7 @@ impl Default for CoinGeckoSettings {
             ttl: Duration::from_secs(300),
             price_deviation_max: 0.1,
             archive: None,
+            lookup: Lookup::default(),
         }
     }
 }
@@ -131,22 +135,24 @@ impl CoinGecko {
     /// A client.
     ///
     /// # Errors
-    /// When the TLS library cannot be set up, or the base URL is none.
+    /// When the TLS library cannot be set up, or the base URL is none that may be asked
+    /// ([`keel_net::host_of`]).
     pub fn new(settings: CoinGeckoSettings) -> Result<Self, PortError> {
-        let usable = url::Url::parse(&settings.base_url)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none());
-        if !usable {
+        let refused = match keel_net::host_of(&settings.base_url) {
+            Err(why) => Some(why),
+            Ok(_) => {
+                settings.base_url.contains(['?', '#']).then(|| "it ends in a query".to_owned())
+            }
+        };
+        if let Some(why) = refused {
             return Err(PortError(format!(
-                "the address of CoinGecko cannot be used; expected one such as {PUBLIC_URL}"
+                "the address of CoinGecko cannot be used: {why}; expected one such as {PUBLIC_URL}"
             )));
         }
-        let http = reqwest::Client::builder()
+        let http = keel_net::client(settings.lookup.clone())
             .timeout(settings.timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| PortError(format!("CoinGecko: {}", error.without_url())))?;
+            .map_err(|error| PortError(format!("CoinGecko: {}", without_url(error))))?;
         Ok(Self { http, settings, memory: Mutex::default() })
     }
 
@@ -166,12 +172,6 @@ impl CoinGecko {
         let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
         if ids.is_empty() {
             return Ok(Caps { fetched_at: now, ..Caps::default() });
-        }
-        if ids.len() > IDS_MAX {
-            return Err(PortError(format!(
-                "CoinGecko answers for at most {IDS_MAX} ids at once, {} are configured",
-                ids.len()
-            )));
         }
         let may_ask = {
             let mut memory = self.memory();
@@ -210,37 +210,19 @@ impl CoinGecko {
         }
     }
 
-    /// Adds the caps that were used to the archive, in the form that `keel trade --replay` reads.
+    /// Adds the caps that were used to the archive, if there is one.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be written, or its last row is from later.
     pub fn archive(
         &self,
         fetched_at: Timestamp,
         caps: &[(Ticker, String, CapQuote)],
     ) -> Result<(), PortError> {
-        let Some(directory) = &self.settings.archive else { return Ok(()) };
-        let failed = |error: std::io::Error| {
-            PortError(format!("the archive of caps in {}: {error}", directory.display()))
-        };
-        std::fs::create_dir_all(directory).map_err(failed)?;
-        for (ticker, id, quote) in caps {
-            let path = directory.join(format!("{ticker}.csv"));
-            let is_new = std::fs::metadata(&path).map_or(true, |data| data.len() == 0);
-            let mut rows = String::new();
-            if is_new {
-                rows.push_str("date,cap_usd,price_usd,as_of,id\n");
-            }
-            let price = quote.price_usd.map(|price| price.to_string()).unwrap_or_default();
-            let _ = writeln!(rows, "{fetched_at},{},{price},{},{id}", quote.cap_usd, quote.as_of);
-            std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&path)
-                .and_then(|mut file| file.write_all(rows.as_bytes()))
-                .map_err(failed)?;
-        }
-        Ok(())
+        self.settings
+            .archive
+            .as_deref()
+            .map_or(Ok(()), |directory| cap_archive::append(directory, fetched_at, caps))
     }
 
     /// Whether the last answer covers the question and is young enough.
@@ -272,12 +254,26 @@ impl CoinGecko {
         }
     }
 
+    /// All ids in one request, or in as few as CoinGecko allows.
     async fn fetch(
         &self,
         ids: &BTreeSet<&str>,
         now: Timestamp,
     ) -> Result<BTreeMap<String, CapQuote>, Failure> {
-        let list = ids.iter().copied().collect::<Vec<_>>().join(",");
+        let ids: Vec<&str> = ids.iter().copied().collect();
+        let mut quotes = BTreeMap::new();
+        for page in ids.chunks(IDS_MAX) {
+            quotes.extend(self.fetch_page(page, now).await?);
+        }
+        Ok(quotes)
+    }
+
+    async fn fetch_page(
+        &self,
+        ids: &[&str],
+        now: Timestamp,
+    ) -> Result<BTreeMap<String, CapQuote>, Failure> {
+        let list = ids.join(",");
         let url = url::Url::parse_with_params(
             &format!("{}/coins/markets", self.settings.base_url.trim_end_matches('/')),
             [("vs_currency", "usd"), ("ids", list.as_str()), ("per_page", "250")],
@@ -289,7 +285,7 @@ impl CoinGecko {
             Key::Demo(key) => request = request.header("x-cg-demo-api-key", sensitive(key)?),
             Key::Pro(key) => request = request.header("x-cg-pro-api-key", sensitive(key)?),
         }
-        let failed = |error: reqwest::Error| format!("CoinGecko: {}", error.without_url());
+        let failed = |error| format!("CoinGecko: {}", without_url(error));
         let mut reply = request.send().await.map_err(failed)?;
         let status = reply.status();
         if !status.is_success() {
@@ -320,11 +316,7 @@ fn sensitive(key: &str) -> Result<reqwest::header::HeaderValue, String> {
 }
 
 /// Reads a body. Anything but a list of coins of which we asked for at least one is no answer.
-fn read(
-    body: &[u8],
-    ids: &BTreeSet<&str>,
-    now: Timestamp,
-) -> Result<BTreeMap<String, CapQuote>, String> {
+fn read(body: &[u8], ids: &[&str], now: Timestamp) -> Result<BTreeMap<String, CapQuote>, String> {
     let rows: Vec<Value> = serde_json::from_slice(body).map_err(|_| {
         format!("CoinGecko's answer is not a list of coins, but begins with {}", beginning(body))
     })?;
@@ -347,9 +339,15 @@ fn read(
         }
     }
     if known == 0 {
-        return Err("CoinGecko's answer holds none of the configured ids".to_owned());
+        return Err(format!("CoinGecko's answer holds none of the ids {}", shortened(ids)));
     }
     Ok(quotes)
+}
+
+/// The first few ids.
+fn shortened(ids: &[&str]) -> String {
+    let more = if ids.len() > 3 { ", ..." } else { "" };
+    format!("{}{more}", ids[..ids.len().min(3)].join(", "))
 }
 
 /// A number in JSON, by its digits.

@@ -1,6 +1,7 @@
 //! Live and paper trading on real venues: market data, orders that are sent once, caps.
 
 pub mod broker;
+mod cap_archive;
 pub mod coingecko;
 mod history;
 pub mod market;

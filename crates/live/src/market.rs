@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
-use keel_core::limits::Depth;
+use keel_core::limits::{Depth, REFERENCE_AGE_MAX_MS};
 use keel_core::plan::Markets;
 use keel_core::policy::{AssetPolicy, Policy};
 use keel_core::ports::{CapPoint, MarketData, PortError, PricePoint};
@@ -39,7 +39,8 @@ const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
 #[derive(Default)]
 struct Seen {
     markets: Option<(Timestamp, Arc<Markets>)>,
-    markets_tried_at: Option<Timestamp>,
+    /// When and why the table could not be read, until it could.
+    markets_failed: Option<(Timestamp, String)>,
     /// When the clock was measured, and how far the venue's is ahead.
     clock: Option<(Timestamp, i64)>,
     histories: BTreeMap<(Symbol, Timeframe), History>,
@@ -259,38 +260,35 @@ impl MarketData for LiveMarket {
     async fn markets(&self, venue: &VenueId) -> Result<Arc<Markets>, PortError> {
         let api = self.api(venue)?;
         let now = self.time.now();
-        let (known, tried_at) =
-            self.with(venue, |seen| (seen.markets.clone(), seen.markets_tried_at));
+        let (known, failed) =
+            self.with(venue, |seen| (seen.markets.clone(), seen.markets_failed.clone()));
         let is_due = |at: Timestamp, ms: i64| !(0..ms).contains(&now.since_ms(at));
+        let known = known.filter(|(at, _)| !is_due(*at, MARKETS_KEPT_MS));
         if let Some((at, markets)) = &known
-            && (!is_due(*at, MARKETS_MS)
-                || tried_at.is_some_and(|at| !is_due(at, MARKETS_RETRY_MS)))
-            && !is_due(*at, MARKETS_KEPT_MS)
+            && !is_due(*at, MARKETS_MS)
         {
             return Ok(Arc::clone(markets));
         }
-        self.with(venue, |seen| seen.markets_tried_at = Some(now));
-        let answer = api.markets().await.map_err(|error| error.to_string());
-        let cause = match (answer, &known) {
-            (Ok(markets), Some((_, old))) if markets.len() * 2 < old.len() => format!(
-                "its new market table has {} markets, the last one had {}",
-                markets.len(),
-                old.len()
-            ),
-            (Ok(markets), _) => {
-                let markets = Arc::new(markets);
-                self.with(venue, |seen| seen.markets = Some((now, Arc::clone(&markets))));
-                return Ok(markets);
-            }
-            (Err(cause), _) => cause,
+        let cause = match failed.filter(|(at, _)| !is_due(*at, MARKETS_RETRY_MS)) {
+            Some((_, cause)) => cause,
+            None => match read_markets(&**api, known.as_ref().map(|(_, old)| &**old)).await {
+                Ok(markets) => {
+                    let markets = Arc::new(markets);
+                    self.with(venue, |seen| {
+                        seen.markets = Some((now, Arc::clone(&markets)));
+                        seen.markets_failed = None;
+                    });
+                    return Ok(markets);
+                }
+                Err(cause) => {
+                    self.with(venue, |seen| seen.markets_failed = Some((now, cause.clone())));
+                    cause
+                }
+            },
         };
-        match known {
-            Some((at, markets)) if !is_due(at, MARKETS_KEPT_MS) => {
-                self.note(format!("{venue}: the market table of {at} stays in use: {cause}"));
-                Ok(markets)
-            }
-            _ => Err(PortError(cause)),
-        }
+        let (at, markets) = known.ok_or_else(|| PortError(cause.clone()))?;
+        self.note(format!("{venue}: the market table of {at} stays in use: {cause}"));
+        Ok(markets)
     }
 
     async fn candles(
@@ -405,20 +403,31 @@ impl MarketData for LiveMarket {
                     continue;
                 }
             };
-            let listed = |symbol: &&Symbol| markets.get(*symbol).is_some_and(|rules| rules.active);
-            let Some(symbol) = [&direct, &inverse].into_iter().find(listed) else { continue };
-            match self.prices(venue, std::slice::from_ref(symbol)).await {
-                Err(error) => failure = Some(error),
-                Ok(points) => {
-                    let Some(point) = points.into_iter().flatten().next() else { continue };
+            for symbol in [&direct, &inverse] {
+                let Some(rules) = markets.get(symbol) else { continue };
+                let points = match rules.active {
+                    true => self.prices(venue, std::slice::from_ref(symbol)).await,
+                    false => Ok(Vec::new()),
+                };
+                let now = self.time.now();
+                let told = points.map(|points| {
+                    let recent =
+                        |point: &PricePoint| now.since_ms(point.as_of) <= REFERENCE_AGE_MAX_MS;
+                    let point = points.into_iter().flatten().find(recent)?;
                     let price = if *symbol == direct {
-                        Some(point.price.get())
+                        point.price.get()
                     } else {
-                        Decimal::ONE.checked_div(point.price.get())
+                        Decimal::ONE.checked_div(point.price.get())?
                     };
-                    if let Some(price) = price.map(Price::new) {
-                        return Ok(Some(PricePoint { price, ..point }));
+                    Some(PricePoint { price: Price::new(price), ..point })
+                });
+                match told {
+                    Ok(Some(point)) => return Ok(Some(point)),
+                    Ok(None) => {
+                        failure =
+                            Some(PortError(format!("{symbol} at {venue} tells no recent price")));
                     }
+                    Err(error) => failure = Some(error),
                 }
             }
         }
@@ -444,6 +453,17 @@ impl MarketData for LiveMarket {
         }
         Ok(Depth::Book { bids: book.bids, asks: book.asks })
     }
+}
+
+/// A new market table; one that lost half of the markets is no answer.
+async fn read_markets(api: &dyn ExchangeApi, old: Option<&Markets>) -> Result<Markets, String> {
+    let markets = api.markets().await.map_err(|error| error.to_string())?;
+    let known = old.map_or(0, Markets::len);
+    if markets.len() * 2 < known {
+        let seen = markets.len();
+        return Err(format!("its new market table has {seen} markets, the last one had {known}"));
+    }
+    Ok(markets)
 }
 
 fn ids(assets: &[AssetPolicy]) -> Vec<String> {

@@ -11,6 +11,7 @@ use keel_core::time::{Timeframe, Timestamp};
 use keel_live::Venues;
 use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key};
 use keel_live::market::LiveMarket;
+use keel_net::Lookup;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -200,6 +201,28 @@ fn there_is_at_most_one_request_a_minute_and_none_while_the_answer_is_young() {
 }
 
 #[test]
+fn f081_f098_nothing_is_asked_at_an_address_inside_the_network() {
+    for inside in ["http://169.254.169.254/api", "https://10.0.0.5/api/v3", "file:///etc/passwd"] {
+        let settings = CoinGeckoSettings { base_url: inside.to_owned(), ..Default::default() };
+        assert!(CoinGecko::new(settings).is_err(), "{inside}");
+    }
+    run(async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let settings = CoinGeckoSettings {
+            base_url: format!("https://api.coingecko.example:{port}/api/v3"),
+            lookup: Lookup::new(|_| std::future::ready(Ok(vec![[127, 0, 0, 1].into()]))),
+            ..Default::default()
+        };
+        let client = CoinGecko::new(settings).unwrap();
+        let why = client.caps(&ids(&["bitcoin"]), START).await.unwrap_err().to_string();
+        assert!(why.contains("api.coingecko.example leads to 127.0.0.1"), "{why}");
+        assert!(listener.accept().is_err(), "nobody connected");
+    });
+}
+
+#[test]
 fn a_host_that_never_answers_is_given_up() {
     run(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -323,6 +346,77 @@ fn f058_a_cap_whose_price_is_not_the_venues_is_refused_and_the_others_are_archiv
                 assert!(archive.is_err());
             }
         }
+    });
+}
+
+#[test]
+fn more_than_250_ids_take_two_requests_and_half_an_answer_is_none() {
+    run(async {
+        let coin = |id: &str| {
+            format!(
+                r#"[{{"id":"{id}","current_price":1,"market_cap":2,"last_updated":"2023-11-14T22:13:00Z"}}]"#
+            )
+        };
+        let names: Vec<String> = (0..251).map(|i| format!("coin-{i:03}")).collect();
+        let host = Host::default();
+        host.reply("200 OK", "", &coin("coin-000"));
+        host.reply("200 OK", "", &coin("coin-250"));
+        let client = client(&host, CoinGeckoSettings::default()).await;
+        let caps = client.caps(&names, START).await.unwrap();
+        assert_eq!(caps.quotes.keys().collect::<Vec<_>>(), ["coin-000", "coin-250"]);
+        assert_eq!(host.asked(), 2);
+        host.reply("200 OK", "", &coin("coin-001"));
+        host.reply("503 Service Unavailable", "", "");
+        let kept = client.caps(&names, minutes(10)).await.unwrap();
+        assert!(!kept.is_new);
+        assert_eq!(kept.quotes, caps.quotes);
+    });
+}
+
+/// Rows of the archive after a cap of `START` was added to what a file held before.
+async fn archived_after(before: &str) -> (String, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("BTC.csv");
+    std::fs::write(&file, before).unwrap();
+    let host = Host::default();
+    host.reply("200 OK", "", BITCOIN);
+    let settings =
+        CoinGeckoSettings { archive: Some(directory.path().to_owned()), ..Default::default() };
+    let client = client(&host, settings).await;
+    let time = VirtualTime::new();
+    let market = LiveMarket::new(Venues::new(), time as _, ticker("USDT"), Some(client));
+    market.caps(&[bitcoin("bitcoin")]).await.unwrap();
+    (std::fs::read_to_string(file).unwrap(), market.take_notes())
+}
+
+#[test]
+fn a_row_that_a_crash_left_unfinished_does_not_spoil_the_archive() {
+    run(async {
+        let header = "date,cap_usd,price_usd,as_of,id\n";
+        let old = "2023-11-14T22:00:00Z,1,1,2023-11-14T22:00:00Z,bitcoin\n";
+        let new = format!("{START},2000000000000,100.5,2023-11-14T22:13:00Z,bitcoin\n");
+        let whole = format!("{header}{old}");
+        for cut in 0..=whole.len() {
+            let lines_left: usize = whole[..cut].matches('\n').count();
+            let expected = match lines_left {
+                0 | 1 => format!("{header}{new}"),
+                _ => format!("{whole}{new}"),
+            };
+            let (archive, notes) = archived_after(&whole[..cut]).await;
+            assert_eq!(archive, expected, "cut at {cut}");
+            assert_eq!(notes, Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn a_clock_that_was_set_back_adds_nothing_to_the_archive_and_says_so() {
+    run(async {
+        let before = "date,cap_usd,price_usd,as_of,id\n\
+                      2024-01-01T00:00:00Z,1,1,2024-01-01T00:00:00Z,bitcoin\n";
+        let (archive, notes) = archived_after(before).await;
+        assert_eq!(archive, before);
+        assert!(notes[0].contains("its last row is from 2024-01-01"), "{notes:?}");
     });
 }
 

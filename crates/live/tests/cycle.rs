@@ -5,9 +5,9 @@ mod double;
 
 use double::{DEPLOYMENT, Double, Fate, VirtualTime, qty, symbol, ticker, venue};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::order::{Outcome, Side};
+use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
 use keel_core::policy::{AssetPolicy, Policy, Settings};
-use keel_core::ports::Clock;
+use keel_core::ports::{Clock, Store, StoreError};
 use keel_core::record::{CycleRecord, Execution};
 use keel_core::signal::Signal;
 use keel_core::state::{AssetState, SignalState, State};
@@ -181,4 +181,97 @@ fn f070_a_deposit_in_the_middle_is_noted_and_distributed_by_the_next_cycle() {
     assert!(desk.broker.halted().is_empty());
     let eth = symbol("ETH/USDT");
     assert!(desk.store.intents.iter().filter(|intent| intent.order.symbol == eth).count() >= 2);
+}
+
+/// A journal whose process dies as soon as a checkpoint is durable in the middle of a cycle.
+#[derive(Default)]
+struct Dying {
+    kept: Option<String>,
+}
+
+impl Store for Dying {
+    fn write_intents(&mut self, _intents: &[Intent]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write_outcome(
+        &mut self,
+        _id: &ClientOrderId,
+        _outcome: &Outcome,
+        _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write_checkpoint(
+        &mut self,
+        checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.kept = checkpoint();
+        Err(StoreError("killed".into()))
+    }
+
+    fn commit(
+        &mut self,
+        _record: &CycleRecord,
+        _state: &State,
+        _checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        panic!("the cycle went on")
+    }
+}
+
+impl Desk {
+    /// A cycle that is killed after the first thing that it learnt of an order; the broker is the
+    /// next process's.
+    fn killed(&mut self) {
+        let mut store = Dying::default();
+        block_on(self.broker.reconcile(&BTreeSet::new(), self.time.now()));
+        let mut world = World {
+            clock: &*self.time,
+            market: &self.market,
+            broker: &mut self.broker,
+            store: &mut store,
+        };
+        let options = CycleOptions {
+            deployment: DEPLOYMENT.to_owned(),
+            requested: true,
+            ..CycleOptions::default()
+        };
+        block_on(run_cycle(&mut world, &self.policy, &mut self.state, &options)).unwrap_err();
+        let mut venues = Venues::new();
+        venues.insert(venue("double"), Arc::clone(&self.first) as _);
+        venues.insert(venue("other"), Arc::clone(&self.second) as _);
+        let time = Arc::clone(&self.time) as Arc<_>;
+        self.broker = LiveBroker::new(venues, time, DEPLOYMENT, store.kept.as_deref()).unwrap();
+    }
+}
+
+#[test]
+fn f019_an_overfill_halts_although_the_process_is_killed_in_the_cycle_that_saw_it() {
+    let mut desk = Desk::new();
+    desk.first.fate(Fate::Overfilled { tenths: 11 });
+    desk.killed();
+    assert_eq!(desk.first.inner().writes + desk.second.inner().writes, 1, "nothing was sent after");
+    assert!(desk.broker.halted()[&venue("double")].contains("were executed"));
+    assert!(!desk.broker.halted().contains_key(&venue("other")));
+}
+
+#[test]
+fn f013_a_quarantine_lasts_although_the_process_is_killed_in_the_cycle_that_found_it() {
+    // Found right after the order was sent, and by a later cycle.
+    for found_later in [false, true] {
+        let mut desk = Desk::new();
+        desk.first.foreign("x", &symbol("BTC/USDT"), Side::Buy, "1");
+        let impostor = desk.first.inner().orders[0].state.clone();
+        desk.first.fate(Fate::RequestLost);
+        if found_later {
+            let record = desk.cycle();
+            assert!(matches!(record.executions[0].outcome, Outcome::Unknown { .. }), "{record:?}");
+            desk.time.advance_ms(60_000);
+        }
+        desk.first.inner().impostor = Some(impostor);
+        desk.killed();
+        assert_eq!(desk.broker.quarantined().count(), 1, "found later: {found_later}");
+    }
 }

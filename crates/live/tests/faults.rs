@@ -4,141 +4,15 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, ticker, venue};
+use double::desk::{Desk, cause, executed, is_unknown};
+use double::{Double, Fate, FeeIn, VirtualTime, intent, qty, symbol, ticker, venue};
 use keel_core::amount::Qty;
-use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
+use keel_core::order::{Outcome, Side};
 use keel_core::ports::{Broker, Clock};
-use keel_core::state::Balance;
-use keel_live::Venues;
-use keel_live::broker::{LiveBroker, Reconciliation};
+use keel_live::broker::Reconciliation;
 use keel_venues::api::Refusal;
 use pollster::block_on;
-use rust_decimal::Decimal;
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
-
-/// A venue and a broker that was reconciled and has read its balances.
-struct Desk {
-    time: Arc<VirtualTime>,
-    venue: Arc<Double>,
-    broker: LiveBroker,
-    known: BTreeSet<String>,
-}
-
-fn connect(
-    time: &Arc<VirtualTime>,
-    venue_double: &Arc<Double>,
-    checkpoint: Option<&str>,
-) -> LiveBroker {
-    let mut venues = Venues::new();
-    venues.insert(venue("double"), Arc::clone(venue_double) as _);
-    let mut broker =
-        LiveBroker::new(venues, Arc::clone(time) as _, DEPLOYMENT, checkpoint).unwrap();
-    broker.watch(&venue("double"), [symbol("BTC/USDT"), symbol("ETH/USDT")]);
-    broker
-}
-
-impl Desk {
-    fn new() -> Self {
-        let time = VirtualTime::new();
-        let venue = Double::new(&time);
-        Self::at(time, venue)
-    }
-
-    fn at(time: Arc<VirtualTime>, venue: Arc<Double>) -> Self {
-        let broker = connect(&time, &venue, None);
-        let mut desk = Self { time, venue, broker, known: BTreeSet::new() };
-        assert_eq!(desk.reconcile(), Reconciliation::default());
-        desk.balances().unwrap();
-        desk
-    }
-
-    fn balances(
-        &self,
-    ) -> Result<std::collections::BTreeMap<keel_core::asset::Ticker, Balance>, String> {
-        block_on(self.broker.balances(&venue("double"))).map_err(|error| error.0)
-    }
-
-    fn reconcile(&mut self) -> Reconciliation {
-        block_on(self.broker.reconcile(&self.known, self.time.now()))
-    }
-
-    fn buy(&mut self, leg: u32) -> (Intent, Outcome) {
-        self.place(intent(leg, "BTC/USDT", Side::Buy, "1", self.time.now()))
-    }
-
-    fn place(&mut self, intent: Intent) -> (Intent, Outcome) {
-        self.known.insert(intent.id.as_str().to_owned());
-        let outcome = block_on(self.broker.place(&intent));
-        (intent, outcome)
-    }
-
-    fn look_up(&mut self, intent: &Intent) -> Outcome {
-        block_on(self.broker.look_up(intent))
-    }
-
-    /// Looks up once a minute until the outcome is known, at most `minutes` times.
-    fn resolve(&mut self, intent: &Intent, minutes: u32) -> Outcome {
-        let mut outcome = self.look_up(intent);
-        for _ in 0..minutes {
-            if !is_unknown(&outcome) {
-                break;
-            }
-            self.time.advance_ms(60_000);
-            outcome = self.look_up(intent);
-        }
-        outcome
-    }
-
-    fn restart(&mut self, checkpoint: Option<&str>) {
-        self.broker = connect(&self.time, &self.venue, checkpoint);
-    }
-
-    fn halted(&self) -> Option<&String> {
-        self.broker.halted().get(&venue("double"))
-    }
-
-    /// The venue's balances equal the first ones and what the fills moved.
-    fn assert_books(&self, orders: &[(&Intent, &Outcome)]) {
-        for (name, first) in [("USDT", 1000), ("BTC", 2), ("ETH", 10), ("BNB", 5)] {
-            let mut expected = Decimal::from(first);
-            for (intent, outcome) in orders {
-                let symbol = &intent.order.symbol;
-                let sign =
-                    if intent.order.side == Side::Buy { Decimal::ONE } else { -Decimal::ONE };
-                for fill in outcome.fills() {
-                    if symbol.base == ticker(name) {
-                        expected += fill.amount.get() * sign;
-                    }
-                    if symbol.quote == ticker(name) {
-                        expected -= fill.cost * sign;
-                    }
-                    if fill.fee.asset == ticker(name) {
-                        expected -= fill.fee.amount.get();
-                    }
-                }
-            }
-            assert_eq!(self.venue.total(name), expected, "{name}");
-        }
-    }
-}
-
-const fn is_unknown(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Unknown { .. })
-}
-
-fn executed(outcome: &Outcome) -> Qty {
-    outcome.fills().iter().map(|fill| fill.amount).sum()
-}
-
-fn cause(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Unknown { cause } => cause,
-        Outcome::Rejected { reason } => reason,
-        other => panic!("{other:?}"),
-    }
-}
 
 #[test]
 fn f001_a_lost_answer_is_looked_up_and_booked_and_nothing_is_sent_again() {
@@ -254,23 +128,6 @@ fn f014_a_finished_order_that_cannot_be_asked_for_by_id_is_found_in_the_lists() 
 }
 
 #[test]
-fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_execution_booked() {
-    for names_trades in [true, false] {
-        let mut desk = Desk::new();
-        desk.venue.inner().names_trades = names_trades;
-        desk.venue.fate(Fate::DeliveredTwice);
-        let (_, outcome) = desk.buy(0);
-        assert!(matches!(outcome, Outcome::Filled { .. }));
-        let found = desk.reconcile();
-        assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
-        let (_, next) = desk.buy(1);
-        assert!(cause(&next).contains("halted"), "{next:?}");
-        assert_eq!(desk.venue.inner().writes, 1);
-        assert_eq!(desk.balances().unwrap()[&ticker("USDT")].free, qty("800"));
-    }
-}
-
-#[test]
 fn f011_an_id_that_was_used_before_is_neither_success_nor_refusal() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::Refused(Refusal::DuplicateId));
@@ -322,10 +179,18 @@ fn f013_another_order_under_the_same_id_goes_into_quarantine() {
     let (wanted, outcome) = desk.place(wanted);
     assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
     assert!(cause(&outcome).contains("ETH/USDT"), "{outcome:?}");
+    let is_told = |found: &Reconciliation| {
+        found
+            .notes
+            .iter()
+            .any(|note| note.contains(wanted.id.as_str()) && note.contains("ETH/USDT"))
+    };
+    assert!(is_told(&desk.reconcile()), "the operator is told");
     let later = desk.resolve(&wanted, 100);
     assert_eq!(later, outcome, "only the operator decides");
     let checkpoint = desk.broker.checkpoint().unwrap();
     desk.restart(Some(&checkpoint));
+    assert!(is_told(&desk.reconcile()), "and told again after a restart");
     assert_eq!(desk.look_up(&wanted), outcome, "a restart does not release it");
 }
 
@@ -440,21 +305,6 @@ fn f020_an_order_that_somebody_cancels_ends_with_what_was_executed() {
 }
 
 #[test]
-fn f021_orders_of_others_are_told_once_and_left_alone() {
-    let mut desk = Desk::new();
-    desk.time.advance_ms(1000);
-    desk.venue.foreign("by-hand", &symbol("BTC/USDT"), Side::Sell, "0.5");
-    desk.venue.foreign_open("by-hand-2", &symbol("ETH/USDT"), Side::Sell, "1");
-    let found = desk.reconcile();
-    assert_eq!(found.notes.len(), 2, "{found:?}");
-    assert!(found.halted.is_empty());
-    let again = desk.reconcile();
-    assert!(again.notes.is_empty(), "{again:?}");
-    let (_, outcome) = desk.buy(0);
-    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
-}
-
-#[test]
 fn f022_a_documented_refusal_is_final() {
     let kinds = [
         Refusal::Auth,
@@ -475,25 +325,6 @@ fn f022_a_documented_refusal_is_final() {
     let (_, outcome) = desk.buy(50);
     assert!(cause(&outcome).starts_with("not sent: "), "{outcome:?}");
     desk.assert_books(&[]);
-}
-
-#[test]
-fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
-    for open in [true, false] {
-        let mut desk = Desk::new();
-        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
-        if open {
-            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        } else {
-            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
-        }
-        desk.restart(None);
-        let found = desk.reconcile();
-        let reason = &found.halted[&venue("double")];
-        assert!(reason.contains("second instance or lost journal"), "{reason}");
-        let (_, next) = desk.buy(1);
-        assert!(cause(&next).contains("halted"), "{next:?}");
-    }
 }
 
 #[test]
@@ -635,35 +466,6 @@ fn f075_selling_everything_of_an_asset_is_no_surprise() {
 }
 
 #[test]
-fn nothing_is_sent_before_the_account_was_reconciled() {
-    let time = VirtualTime::new();
-    let double = Double::new(&time);
-    let mut broker = connect(&time, &double, None);
-    double.inner().down = true;
-    let found = block_on(broker.reconcile(&BTreeSet::new(), time.now()));
-    assert!(found.unread.contains_key(&venue("double")));
-    let intent = intent(0, "BTC/USDT", Side::Buy, "1", time.now());
-    let outcome = block_on(broker.place(&intent));
-    assert!(cause(&outcome).contains("not reconciled"), "{outcome:?}");
-    assert_eq!(double.inner().writes, 0);
-}
-
-#[test]
-fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
-    let mut desk = Desk::new();
-    desk.venue.fate(Fate::Expires { tenths: 5 });
-    let (intent, outcome) = desk.buy(0);
-    assert!(desk.reconcile().halted.is_empty());
-    let checkpoint = desk.broker.checkpoint().unwrap();
-    desk.restart(Some(&checkpoint));
-    assert!(desk.reconcile().halted.is_empty());
-    desk.venue.execute_late(&intent.id, "0.2");
-    let found = desk.reconcile();
-    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
-    assert_eq!(executed(&outcome), qty("0.5"));
-}
-
-#[test]
 fn look_ups_keep_their_distance() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::OpenFor(3_600_000));
@@ -675,4 +477,19 @@ fn look_ups_keep_their_distance() {
     }
     let reads = desk.venue.inner().reads - before;
     assert!(reads <= 14, "{reads} requests in ten minutes");
+}
+
+#[test]
+fn f045_a_step_of_the_clock_does_not_make_many_look_ups_of_one_moment() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.restart(None);
+    desk.look_up(&intent);
+    desk.time.advance_ms(60_000);
+    for _ in 0..8 {
+        desk.time.step_ms(3_600_000);
+        let outcome = desk.look_up(&intent);
+        assert!(is_unknown(&outcome), "{outcome:?}");
+    }
 }

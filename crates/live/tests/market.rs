@@ -6,6 +6,7 @@ mod double;
 use double::{Double, START, VirtualTime, intent, price, qty, symbol, ticker, venue};
 use keel_core::amount::Price;
 use keel_core::candle::Candle;
+use keel_core::market::MarketRules;
 use keel_core::order::Side;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::time::{Timeframe, Timestamp};
@@ -236,12 +237,26 @@ fn the_market_table_is_read_every_hour_and_a_halved_one_is_refused() {
 }
 
 #[test]
+fn a_venue_that_gives_no_market_table_is_asked_once_a_minute() {
+    let desk = Desk::new(1);
+    desk.venue.inner().down = true;
+    let markets = || block_on(desk.market.markets(&venue("double")));
+    let refused = markets().unwrap_err();
+    let reads = desk.venue.inner().reads;
+    assert_eq!(markets().unwrap_err(), refused);
+    assert_eq!(desk.venue.inner().reads, reads, "not asked again at once");
+    desk.venue.inner().down = false;
+    desk.time.advance_ms(60_000);
+    assert_eq!(markets().unwrap().len(), 3);
+}
+
+#[test]
 fn the_stablecoins_own_market_tells_its_price_in_dollars() {
     for (market, last, peg) in [("USDT/USD", "0.65", "0.65"), ("USDC/USDT", "1.25", "0.8")] {
         let desk = Desk::new(1);
         {
             let mut inner = desk.venue.inner();
-            let rules = keel_core::market::MarketRules::unlimited(symbol(market));
+            let rules = MarketRules::unlimited(symbol(market));
             inner.markets.insert(symbol(market), rules);
             inner.prices.insert(symbol(market), price(last));
         }
@@ -249,7 +264,36 @@ fn the_stablecoins_own_market_tells_its_price_in_dollars() {
         assert_eq!(found.price, price(peg));
     }
     let desk = Desk::new(1);
-    assert_eq!(block_on(desk.market.peg(&ticker("USDT"))), Ok(None));
+    assert_eq!(block_on(desk.market.peg(&ticker("USDT"))), Ok(None), "no market could tell");
+}
+
+/// In a crisis the stablecoin's own market may be the first that halts.
+#[test]
+fn f057_a_market_of_the_stablecoin_that_does_not_tell_is_no_missing_market() {
+    let desk = Desk::new(1);
+    let list = |market: &str, active: bool| {
+        let rules = MarketRules::unlimited(symbol(market));
+        let rules = MarketRules { active, ..rules };
+        desk.venue.inner().markets.insert(symbol(market), rules);
+        desk.time.advance_ms(HOUR);
+    };
+    let say = |market: &str, last: &str, minutes_old: i64| {
+        let as_of = Some(desk.time.now().plus_ms(-minutes_old * 60_000));
+        let quote =
+            TickerQuote { symbol: symbol(market), last: price(last), as_of, ..desk.quote() };
+        desk.venue.inner().quotes = Some(vec![quote]);
+    };
+    let peg = || block_on(desk.market.peg(&ticker("USDT")));
+    list("USDT/USD", true);
+    assert!(peg().unwrap_err().0.contains("USDT/USD at double"), "no price");
+    say("USDT/USD", "1", 31);
+    assert!(peg().unwrap_err().0.contains("USDT/USD at double"), "an old price");
+    list("USDT/USD", false);
+    say("USDT/USD", "1", 0);
+    assert!(peg().unwrap_err().0.contains("USDT/USD at double"), "halted");
+    list("USDC/USDT", true);
+    say("USDC/USDT", "1.25", 30);
+    assert_eq!(peg().unwrap().unwrap().price, price("0.8"), "another one tells");
 }
 
 #[test]

@@ -564,6 +564,22 @@ fn asset(ticker: &str, id: &str, dialect: Dialect) -> AssetPolicy {
 }
 
 #[tokio::test]
+async fn f061_a_market_that_was_delisted_while_keel_was_down_does_not_keep_its_venue() {
+    for dialect in DIALECTS {
+        let mut desk = Desk::new(dialect).await;
+        let checkpoint = desk.broker.checkpoint().unwrap();
+        assert!(desk.simex.set_market(dialect.place, "ETH/USDT", MarketStatus::Delisted));
+        let (venues, time) = (desk.venues.clone(), Arc::clone(&desk.time) as _);
+        desk.broker = LiveBroker::new(venues, time, "wire", Some(&checkpoint)).unwrap();
+        let found = desk.reconcile().await;
+        assert!(found.unread.is_empty(), "{dialect:?}: {found:?}");
+        let (intent, outcome) = desk.buy().await;
+        assert!(is_filled(&outcome), "{dialect:?}: {outcome:?}");
+        desk.check(&[(&intent, &outcome)]);
+    }
+}
+
+#[tokio::test]
 async fn live_market_data_comes_from_both_venues_and_coingecko() {
     let mut config = SimexConfig::default();
     for venue in config.venues.values_mut() {

@@ -17,6 +17,8 @@ use sha2::Sha256;
 const WEIGHT_PER_MINUTE: u64 = 6_000;
 const ORDERS_PER_10_SECONDS: u64 = 100;
 const ORDERS_PER_DAY: u64 = 200_000;
+/// Published, and not counted here.
+const RAW_REQUESTS_PER_5_MINUTES: u64 = 61_000;
 /// Requests above the limit after which the address is banned.
 const PATIENCE: u64 = 20;
 const BAN_MS: i64 = 120_000;
@@ -83,7 +85,7 @@ impl Desk<'_> {
             return reply;
         }
         let now = self.now_ms;
-        let limit = WEIGHT_PER_MINUTE * self.venue.limit_factor;
+        let limit = self.granted(WEIGHT_PER_MINUTE);
         let used = self.venue.counters.add("weight per minute", weight, 60_000, now);
         if used > limit {
             return self.over_limit(used);
@@ -110,6 +112,11 @@ impl Desk<'_> {
         reply
     }
 
+    /// What this venue grants where the real one grants `units`.
+    fn granted(&self, units: u64) -> u64 {
+        units * self.venue.limit_factor
+    }
+
     fn banned(&self) -> Option<Reply> {
         let left_ms = self.venue.banned_until_ms - self.now_ms;
         (left_ms > 0).then(|| {
@@ -130,7 +137,10 @@ impl Desk<'_> {
         if let Some(reply) = self.banned() {
             return reply;
         }
-        let message = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.";
+        let message = format!(
+            "Too much request weight used; current limit is {} request weight per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+            self.granted(WEIGHT_PER_MINUTE)
+        );
         Reply::json(429, &json!({"code": -1003, "msg": message}))
             .with("retry-after", window_left_ms(60_000, self.now_ms) / 1000 + 1)
             .with("x-mbx-used-weight", used)

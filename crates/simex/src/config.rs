@@ -116,7 +116,9 @@ pub struct SimexConfig {
     pub journal_requests: usize,
 }
 
-fn asset(ticker: &str, price: f64, supply: f64, coingecko_id: &str, places: u32) -> AssetSpec {
+/// A coin with its first price in dollars, its supply and the decimals of its amounts.
+#[must_use]
+pub fn coin(ticker: &str, price: f64, supply: f64, coingecko_id: &str, places: u32) -> AssetSpec {
     AssetSpec {
         ticker: ticker.to_owned(),
         price,
@@ -127,23 +129,25 @@ fn asset(ticker: &str, price: f64, supply: f64, coingecko_id: &str, places: u32)
     }
 }
 
-fn stable(ticker: &str, supply: f64, coingecko_id: &str) -> AssetSpec {
-    AssetSpec { stable: true, ..asset(ticker, 1.0, supply, coingecko_id, 2) }
+/// A coin that is worth a dollar.
+#[must_use]
+pub fn stablecoin(ticker: &str, supply: f64, coingecko_id: &str) -> AssetSpec {
+    AssetSpec { stable: true, ..coin(ticker, 1.0, supply, coingecko_id, 2) }
 }
 
 /// The assets of the default world.
 #[must_use]
 pub fn default_assets() -> Vec<AssetSpec> {
     vec![
-        asset("BTC", 60_000.0, 19.8e6, "bitcoin", 5),
-        asset("ETH", 3_000.0, 120.4e6, "ethereum", 4),
-        asset("BNB", 550.0, 145.9e6, "binancecoin", 3),
-        asset("SOL", 150.0, 470.0e6, "solana", 3),
-        asset("XRP", 0.6, 56.0e9, "ripple", 1),
-        asset("DOGE", 0.12, 146.0e9, "dogecoin", 0),
-        asset("LINK", 12.0, 627.0e6, "chainlink", 2),
-        stable("USDT", 118.0e9, "tether"),
-        stable("USDC", 35.0e9, "usd-coin"),
+        coin("BTC", 60_000.0, 19.8e6, "bitcoin", 5),
+        coin("ETH", 3_000.0, 120.4e6, "ethereum", 4),
+        coin("BNB", 550.0, 145.9e6, "binancecoin", 3),
+        coin("SOL", 150.0, 470.0e6, "solana", 3),
+        coin("XRP", 0.6, 56.0e9, "ripple", 1),
+        coin("DOGE", 0.12, 146.0e9, "dogecoin", 0),
+        coin("LINK", 12.0, 627.0e6, "chainlink", 2),
+        stablecoin("USDT", 118.0e9, "tether"),
+        stablecoin("USDC", 35.0e9, "usd-coin"),
     ]
 }
 

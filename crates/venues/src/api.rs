@@ -109,7 +109,7 @@ pub struct VenueFacts {
 pub struct Bucket {
     /// Its name.
     pub name: &'static str,
-    /// Units that the venue grants.
+    /// Units that the venue grants by its documentation; what it publishes itself comes in its place.
     pub units: u32,
     /// In this time.
     pub per: Duration,

@@ -8,11 +8,9 @@ use crate::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign::{hex, hmac_sha256, query, with_query};
 use crate::venue::{Connection, Keys, Venue};
-use crate::wire::{
-    candle_row, candles_asked_for, hex, hmac_sha256, items, moment, name, plain, query, text,
-    unknown, with_query,
-};
+use crate::wire::{candle_row, candles_asked_for, items, moment, name, plain, text, unknown};
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
@@ -287,7 +285,10 @@ impl ExchangeApi for Binance {
         let parameters = vec![("showPermissionSets", "false".to_owned())];
         let reply = self.public("/api/v3/exchangeInfo", weight(20), parameters).await?;
         refusal::check(&reply)?;
-        let markets = read::markets(&reply)?;
+        let (markets, granted) = read::markets(&reply)?;
+        for (bucket, units) in granted {
+            self.connection.transport.adopt(bucket, units);
+        }
         let names = markets.keys().map(|symbol| (market_id(symbol), symbol.clone())).collect();
         *self.symbols.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(markets)

@@ -8,6 +8,7 @@ use crate::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign;
 use crate::venue::{Connection, Keys, Venue};
 use crate::wire;
 use async_trait::async_trait;
@@ -286,7 +287,7 @@ impl ExchangeApi for Bybit {
         let query = format!(
             "category=spot&symbol={}&orderId={}&execType=Trade&limit=100",
             name(symbol),
-            wire::encode(venue_order_id)
+            sign::encode(venue_order_id)
         );
         let rows = self.pages("/v5/execution/list", &query).await?.0;
         for row in &rows {
@@ -320,7 +321,7 @@ impl ExchangeApi for Bybit {
 
 impl Bybit {
     async fn public(&self, path: &str, query: &str) -> Answer<Value> {
-        let url = wire::with_query(&self.url(path), query);
+        let url = sign::with_query(&self.url(path), query);
         let build = move |_| Request {
             method: Method::Get,
             url: url.clone(),
@@ -412,7 +413,7 @@ impl Bybit {
 
     fn key_of(&self, of: Reference<'_>) -> (&'static str, String) {
         match of {
-            Reference::Venue(id) => ("orderId", wire::encode(id)),
+            Reference::Venue(id) => ("orderId", sign::encode(id)),
             Reference::Client(id) => ("orderLinkId", self.wire_id(id)),
         }
     }
@@ -441,13 +442,13 @@ impl Bybit {
 /// The headers of a signed request; `covered` is the query of a GET or the body of a POST.
 fn signed(keys: &Keys, now_ms: i64, covered: &str) -> Vec<(&'static str, String)> {
     let message = format!("{now_ms}{}{WINDOW_MS}{covered}", keys.api_key.as_str());
-    let signature = wire::hmac_sha256(keys.secret.as_bytes(), message.as_bytes());
+    let signature = sign::hmac_sha256(keys.secret.as_bytes(), message.as_bytes());
     vec![
         ("Content-Type", "application/json".to_owned()),
         ("X-BAPI-API-KEY", keys.api_key.to_string()),
         ("X-BAPI-TIMESTAMP", now_ms.to_string()),
         ("X-BAPI-RECV-WINDOW", WINDOW_MS.to_string()),
-        ("X-BAPI-SIGN", wire::hex(&signature)),
+        ("X-BAPI-SIGN", sign::hex(&signature)),
     ]
 }
 

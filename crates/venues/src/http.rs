@@ -95,4 +95,8 @@ pub trait Transport: Send + Sync {
 
     /// The venue told to wait: nothing goes to this host before the time is over.
     fn pause(&self, wait: Duration);
+
+    /// The venue published how many units of a bucket it grants: they are the limit from now on,
+    /// unless they cannot be true.
+    fn adopt(&self, bucket: &str, units: u32);
 }

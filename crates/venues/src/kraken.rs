@@ -1,31 +1,35 @@
 //! Kraken spot, REST. Its names (`XXBT`, `XBT`) become ours (`BTC`) here and nowhere else.
 
+mod read;
+mod refusal;
+
 use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
-    OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
+    OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign::{base64_bytes, base64_text, hmac_sha512, query, sha256, with_query};
 use crate::venue::{Connection, Venue};
 use crate::wire::{
-    amount, base64_bytes, base64_text, candle, candles_asked_for, decimal, exact, field,
-    hmac_sha512, iso_text, list, maybe, maybe_text, parse_json, price, qty, query, refused, sha256,
-    status_error, step_of_places, text, unknown, with_query,
+    amount, candles_asked_for, decimal, field, iso_text, levels, list, maybe, maybe_text, plain,
+    refused, status_error, text, unknown,
 };
 use async_trait::async_trait;
-use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::market::MarketRules;
-use keel_core::order::{ClientOrderId, Fee, Fill, Side};
+use keel_core::order::{ClientOrderId, Side};
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
+use read::{
+    candle_of_row, market_rules, moment_of_seconds, object, of_market, only_market, order_state,
+    pair_name, pair_names, ticker_quote, trades_of,
+};
 use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Mutex as Lock;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex as Lock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -42,11 +46,11 @@ static FACTS: VenueFacts = VenueFacts {
     tells_key_rights: true,
     candles_per_request: 720,
     buckets: &[
-        // Counters that fall with time: 15 may be used at once, and 15 flow back in 45 seconds. These are
-        // the figures of the lowest tier of accounts.
-        Bucket { name: "private", units: 30, per: Duration::from_secs(45) },
-        Bucket { name: "trading", units: 120, per: Duration::from_secs(60) },
-        Bucket { name: "public", units: 30, per: Duration::from_secs(15) },
+        // Counters that fall with time; the figures of the lowest tier of accounts. One that holds 15 and
+        // falls by one in three seconds is never full when no 45 seconds hold more than 15.
+        Bucket { name: "private", units: 15, per: Duration::from_secs(45) },
+        Bucket { name: "trading", units: 60, per: Duration::from_secs(60) },
+        Bucket { name: "public", units: 15, per: Duration::from_secs(15) },
     ],
     used: |_| Vec::new(),
 };
@@ -68,81 +72,6 @@ const TRADES_PER_QUERY: usize = 20;
 
 /// Minutes of the bars that the venue has.
 const INTERVALS: [u32; 8] = [1, 5, 15, 30, 60, 240, 1440, 10_080];
-
-/// Names from before the venue dropped its prefixes. The list is closed: newer assets have none, and
-/// taking an `X` or `Z` from them would make `ZETA` another coin.
-const OLD_NAMES: [(&str, &str); 22] = [
-    ("XDAO", "DAO"),
-    ("XETC", "ETC"),
-    ("XETH", "ETH"),
-    ("XICN", "ICN"),
-    ("XLTC", "LTC"),
-    ("XMLN", "MLN"),
-    ("XNMC", "NMC"),
-    ("XREP", "REP"),
-    ("XXBT", "XBT"),
-    ("XXDG", "XDG"),
-    ("XXLM", "XLM"),
-    ("XXMR", "XMR"),
-    ("XXRP", "XRP"),
-    ("XXVN", "XVN"),
-    ("XZEC", "ZEC"),
-    ("ZAUD", "AUD"),
-    ("ZCAD", "CAD"),
-    ("ZEUR", "EUR"),
-    ("ZGBP", "GBP"),
-    ("ZJPY", "JPY"),
-    ("ZKRW", "KRW"),
-    ("ZUSD", "USD"),
-];
-/// The venue's name and everybody else's.
-const ALIASES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
-
-/// Documented refusals by how they begin, the first that fits. What is not here is unknown.
-const REFUSALS: [(&str, Refusal); 26] = [
-    ("EOrder:Rate limit exceeded", Refusal::RateLimited { wait: None }),
-    ("EAPI:Rate limit exceeded", Refusal::RateLimited { wait: None }),
-    ("EAuth:Rate limit exceeded", Refusal::RateLimited { wait: None }),
-    ("EAuth:Too many requests", Refusal::RateLimited { wait: None }),
-    ("EGeneral:Temporary lockout", Refusal::RateLimited { wait: Some(LOCKOUT) }),
-    ("EAPI:Invalid nonce", Refusal::Clock),
-    ("EAPI:Invalid key", Refusal::Auth),
-    ("EAPI:Invalid signature", Refusal::Auth),
-    ("EAuth:Account temporary disabled", Refusal::Auth),
-    ("EAuth:Account unconfirmed", Refusal::Auth),
-    ("EGeneral:Permission denied", Refusal::Auth),
-    ("EOrder:Trading agreement required", Refusal::Auth),
-    ("EAccount:Invalid permissions", Refusal::Market),
-    ("EQuery:Unknown asset pair", Refusal::Market),
-    ("EQuery:Invalid asset pair", Refusal::Market),
-    ("EQuery:Unknown order", Refusal::NotFound),
-    ("EOrder:Unknown order", Refusal::NotFound),
-    ("EOrder:Insufficient", Refusal::Funds),
-    ("EOrder:Order minimum not met", Refusal::Parameters),
-    ("EOrder:Cost minimum not met", Refusal::Parameters),
-    ("EOrder:Tick size check failed", Refusal::Parameters),
-    ("EOrder:Invalid", Refusal::Parameters),
-    ("EGeneral:Invalid arguments", Refusal::Parameters),
-    ("EOrder:Unknown", Refusal::Other),
-    ("EOrder:", Refusal::Other),
-    ("ETrade:", Refusal::Other),
-];
-/// How long the venue shuts a key out that knocked too often; its documentation says "a few minutes".
-const LOCKOUT: Duration = Duration::from_secs(15 * 60);
-
-/// Rights that cannot move funds out of the spot account. Every other, also one that nobody has heard
-/// of, counts as a right to withdraw.
-const HARMLESS_RIGHTS: [&str; 9] = [
-    "query-funds",
-    "add-funds",
-    "query-open-trades",
-    "query-closed-trades",
-    "modify-trades",
-    "close-trades",
-    "query-ledger",
-    "export-data",
-    "create-ws-token",
-];
 
 type Parameters = Vec<(&'static str, String)>;
 
@@ -238,7 +167,7 @@ impl Kraken {
     fn watched(&self, kind: Kind, reply: &Reply) -> Answer<Value> {
         let by_status = status_error(reply);
         let refused_unread = by_status.is_some();
-        let answer = by_status.map_or_else(|| result_of(reply), Err);
+        let answer = by_status.map_or_else(|| refusal::result_of(reply), Err);
         let Err(ApiError::Refused { refusal: Refusal::RateLimited { wait }, code, .. }) = &answer
         else {
             return answer;
@@ -303,7 +232,7 @@ impl Kraken {
     }
 
     fn symbol_of(&self, pair: &str) -> Option<Symbol> {
-        let pairs = self.pairs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
         pairs.get(pair).cloned()
     }
 
@@ -344,7 +273,7 @@ impl ExchangeApi for Kraken {
         if markets.is_empty() {
             return Err(unknown("AssetPairs lists no spot market that can be read"));
         }
-        *self.pairs.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = names;
+        *self.pairs.lock().unwrap_or_else(PoisonError::into_inner) = names;
         Ok(markets)
     }
 
@@ -400,23 +329,7 @@ impl ExchangeApi for Kraken {
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
-        let result = self.read("BalanceEx", &PRIVATE, Vec::new()).await?;
-        let listed = result.as_object().ok_or_else(|| unknown("BalanceEx is no object"))?;
-        let mut balances: BTreeMap<Ticker, Balance> = BTreeMap::new();
-        for (name, entry) in listed {
-            // `.F`, `.S`, `.M`, `.B`, `.HOLD` and the like: earning, staked, bonded, on hold.
-            if name.contains('.') {
-                continue;
-            }
-            let ticker = ticker_of(name)
-                .ok_or_else(|| unknown(format!("a balance of `{name}`, which is no asset name")))?;
-            let total = amount(entry, "balance")?;
-            let held = amount(entry, "hold_trade")?.min(total);
-            let sum = balances.entry(ticker).or_default();
-            sum.free += Qty::new(total - held);
-            sum.used += Qty::new(held);
-        }
-        Ok(balances)
+        read::balances(&self.read("BalanceEx", &PRIVATE, Vec::new()).await?)
     }
 
     async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
@@ -432,7 +345,7 @@ impl ExchangeApi for Kraken {
                 ("pair", pair_name(&order.symbol)),
                 ("type", order.side.to_string()),
                 ("ordertype", "market".to_owned()),
-                ("volume", crate::wire::plain(volume)),
+                ("volume", plain(volume)),
                 ("cl_ord_id", self.wire_id(&order.id)),
                 ("oflags", flags.to_owned()),
                 ("deadline", iso_text(now_ms + DEADLINE_MS)),
@@ -539,247 +452,8 @@ impl ExchangeApi for Kraken {
     }
 
     async fn key_rights(&self) -> Answer<KeyRights> {
-        let result = self.read("GetApiKeyInfo", &PRIVATE, Vec::new()).await?;
-        let names = list(&result, "permissions")?
-            .iter()
-            .map(|name| name.as_str().map(str::to_owned))
-            .collect::<Option<Vec<String>>>()
-            .ok_or_else(|| unknown("`permissions` holds something that is no text"))?;
-        let has = |right: &str| names.iter().any(|name| name == right);
-        let reads = ["query-funds", "query-open-trades", "query-closed-trades"];
-        let until = maybe(&result, "validUntil").and_then(exact).filter(|until| !until.is_zero());
-        Ok(KeyRights {
-            read: Some(reads.into_iter().all(has)),
-            trade: Some(has("modify-trades")),
-            withdraw: Some(names.iter().any(|name| !HARMLESS_RIGHTS.contains(&name.as_str()))),
-            address_bound: maybe(&result, "ipAllowlist")
-                .and_then(Value::as_array)
-                .map(|addresses| !addresses.is_empty()),
-            expires_at: until.and_then(|until| until.to_i64()).map(Timestamp::from_seconds),
-            names,
-        })
+        read::key_rights(&self.read("GetApiKeyInfo", &PRIVATE, Vec::new()).await?)
     }
-}
-
-/// The result in the venue's envelope, or the refusal in it. Warnings (`W...`) are not refusals.
-fn result_of(reply: &Reply) -> Answer<Value> {
-    let mut envelope = parse_json(reply)?;
-    let errors = list(&envelope, "error")?;
-    let mut refusals = Vec::new();
-    for error in errors {
-        let code = error.as_str().ok_or_else(|| unknown("an `error` that is no text"))?;
-        if !code.starts_with('W') {
-            refusals.push(refusal_of(code));
-        }
-    }
-    // Of several errors, one that nobody listed decides: nobody knows then.
-    let unlisted = refusals.iter().position(|error| matches!(error, ApiError::Unknown(_)));
-    if !refusals.is_empty() {
-        return Err(refusals.swap_remove(unlisted.unwrap_or(0)));
-    }
-    if !(200..300).contains(&reply.status) {
-        return Err(unknown(format!("HTTP status {} without an error", reply.status)));
-    }
-    field(&envelope, "result")?;
-    Ok(envelope.get_mut("result").map(Value::take).unwrap_or_default())
-}
-
-fn refusal_of(code: &str) -> ApiError {
-    let lower = code.to_ascii_lowercase();
-    let about_id = lower.contains("cl_ord_id") || lower.contains("client order id");
-    if code.starts_with("EOrder:") && (lower.contains("duplicate") || about_id)
-        || code.starts_with("EGeneral:") && about_id
-    {
-        return refused(Refusal::DuplicateId, code, code);
-    }
-    match REFUSALS.iter().find(|(start, _)| code.starts_with(start)) {
-        Some((_, refusal)) => refused(*refusal, code, code),
-        None => unknown(crate::wire::words(code)),
-    }
-}
-
-/// Our name of an asset, from its full or its short name at the venue.
-fn ticker_of(name: &str) -> Option<Ticker> {
-    let short = OLD_NAMES.iter().find(|(old, _)| *old == name).map_or(name, |(_, short)| short);
-    let ours = ALIASES.iter().find(|(theirs, _)| *theirs == short).map_or(short, |(_, ours)| ours);
-    ours.parse().ok()
-}
-
-fn short_name(ticker: &Ticker) -> &str {
-    let ours = ticker.as_str();
-    ALIASES.iter().find(|(_, alias)| *alias == ours).map_or(ours, |(theirs, _)| theirs)
-}
-
-fn old_name(short: &str) -> &str {
-    OLD_NAMES.iter().find(|(_, known)| *known == short).map_or(short, |(old, _)| old)
-}
-
-/// The name that requests use and orders carry: `XBTUSDT`.
-fn pair_name(symbol: &Symbol) -> String {
-    format!("{}{}", short_name(&symbol.base), short_name(&symbol.quote))
-}
-
-/// Every name that the venue uses for a market: `XBTUSD`, `XXBTZUSD`, `XBT/USD`.
-fn pair_names(symbol: &Symbol) -> [String; 3] {
-    let (base, quote) = (short_name(&symbol.base), short_name(&symbol.quote));
-    [
-        format!("{base}{quote}"),
-        format!("{}{}", old_name(base), old_name(quote)),
-        format!("{base}/{quote}"),
-    ]
-}
-
-/// The entry of a market, by any of its names.
-fn of_market<'a>(result: &'a Value, symbol: &Symbol) -> Option<&'a Value> {
-    pair_names(symbol).iter().find_map(|name| maybe(result, name))
-}
-
-fn only_market<'a>(result: &'a Value, symbol: &Symbol) -> Answer<&'a Value> {
-    of_market(result, symbol).ok_or_else(|| unknown(format!("the reply is not about {symbol}")))
-}
-
-fn object<'a>(value: &'a Value, key: &str) -> Answer<&'a Map<String, Value>> {
-    let found = field(value, key)?;
-    found.as_object().ok_or_else(|| unknown(format!("`{key}` is no object")))
-}
-
-/// The rules of a market; `None` for what is no spot market or cannot be read, which is then not traded.
-fn market_rules(pair: &Value) -> Option<MarketRules> {
-    let base = ticker_of(maybe_text(pair, "base")?)?;
-    let quote = ticker_of(maybe_text(pair, "quote")?)?;
-    let symbol = Symbol::new(base, quote);
-    let currencies = ["aclass_base", "aclass_quote"]
-        .into_iter()
-        .all(|key| maybe_text(pair, key).is_none_or(|class| class == "currency"));
-    // Dark pools (`XBTUSD.d`) and markets that a request could not name are left out.
-    if !currencies || maybe_text(pair, "altname")? != pair_name(&symbol) {
-        return None;
-    }
-    let places = u32::try_from(pair.get("lot_decimals")?.as_u64()?).ok()?;
-    let lots = maybe(pair, "lot_multiplier").map_or(Some(Decimal::ONE), exact)?;
-    let min_cost = maybe(pair, "costmin").map_or(Some(Decimal::ZERO), exact)?;
-    Some(MarketRules {
-        symbol,
-        amount_step: Qty::new(step_of_places(places)?.checked_mul(lots)?),
-        min_amount: Qty::new(maybe(pair, "ordermin").map_or(Some(Decimal::ZERO), exact)?),
-        max_amount: None,
-        min_cost,
-        active: maybe_text(pair, "status") == Some("online"),
-    })
-}
-
-/// `[seconds, open, high, low, close, vwap, volume, count]`.
-fn candle_of_row(row: &Value) -> Answer<Candle> {
-    let at = |place: usize| {
-        row.get(place).ok_or_else(|| unknown(format!("a candle has no value number {place}")))
-    };
-    let seconds = at(0)?.as_i64().ok_or_else(|| unknown("a candle's time is no whole number"))?;
-    let open_time = Value::from(seconds.saturating_mul(1000));
-    candle(&open_time, [at(1)?, at(2)?, at(3)?, at(4)?, at(6)?])
-}
-
-/// The venue gives no moment for its quotes.
-fn ticker_quote(symbol: &Symbol, quote: &Value) -> Answer<TickerQuote> {
-    let first = |key: &str| -> Option<Price> {
-        let value = maybe(quote, key)?.get(0).and_then(exact)?;
-        (value > Decimal::ZERO).then(|| Price::new(value))
-    };
-    Ok(TickerQuote {
-        symbol: symbol.clone(),
-        last: first("c").ok_or_else(|| unknown(format!("{symbol} has no last price")))?,
-        bid: first("b"),
-        ask: first("a"),
-        as_of: None,
-    })
-}
-
-/// `[[price, volume, seconds]]`.
-fn levels(book: &Value, side: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| -> Option<(Price, Qty)> {
-        let (price, volume) = (row.get(0).and_then(exact)?, row.get(1).and_then(exact)?);
-        let sound = price > Decimal::ZERO && volume >= Decimal::ZERO;
-        sound.then(|| (Price::new(price), Qty::new(volume)))
-    };
-    let rows = list(book, side)?.iter().map(level).collect::<Option<Vec<_>>>();
-    rows.ok_or_else(|| unknown(format!("a level of `{side}` cannot be read")))
-}
-
-fn side_of(entry: &Value) -> Answer<Side> {
-    match text(entry, "type")? {
-        "buy" => Ok(Side::Buy),
-        "sell" => Ok(Side::Sell),
-        other => Err(unknown(format!("the side is `{}`", crate::wire::words(other)))),
-    }
-}
-
-fn order_state(id: &str, order: &Value, symbol: &Symbol) -> Answer<OrderState> {
-    let description = field(order, "descr")?;
-    let pair = text(description, "pair")?;
-    if !pair_names(symbol).iter().any(|name| name == pair) {
-        return Err(unknown(format!("order {id} is of `{pair}`, expected {symbol}")));
-    }
-    let by_cost = maybe_text(order, "oflags").is_some_and(|flags| flags.contains("viqc"));
-    let asked = qty(order, "vol")?;
-    let executed = qty(order, "vol_exec")?;
-    let status = match text(order, "status")? {
-        "pending" | "open" => OrderStatus::Open,
-        "closed" if by_cost || executed >= asked => OrderStatus::Filled,
-        "closed" | "canceled" | "expired" => OrderStatus::Ended,
-        other => {
-            return Err(unknown(format!("order {id} is `{}`", crate::wire::words(other))));
-        }
-    };
-    Ok(OrderState {
-        venue_order_id: id.to_owned(),
-        client_id: maybe_text(order, "cl_ord_id").unwrap_or_default().to_owned(),
-        symbol: symbol.clone(),
-        side: side_of(description)?,
-        status,
-        amount: (!by_cost).then_some(asked),
-        executed,
-        executed_cost: Some(amount(order, "cost")?),
-        created_at: Some(moment_of_seconds(order, "opentm")?),
-        fills: Vec::new(),
-    })
-}
-
-/// The trades of a market among these, oldest first.
-fn trades_of(entries: &[(String, Value)], symbol: &Symbol) -> Answer<Vec<OwnTrade>> {
-    let names = pair_names(symbol);
-    let mut trades = Vec::new();
-    for (id, trade) in entries {
-        let pair = text(trade, "pair")?;
-        if names.iter().any(|name| name == pair) {
-            trades.push(own_trade(id, trade, symbol)?);
-        }
-    }
-    trades.sort_by(|a, b| (a.fill.at, &a.fill.trade_id).cmp(&(b.fill.at, &b.fill.trade_id)));
-    Ok(trades)
-}
-
-fn own_trade(id: &str, trade: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
-    Ok(OwnTrade {
-        venue_order_id: text(trade, "ordertxid")?.to_owned(),
-        client_id: maybe_text(trade, "cl_ord_id").map(str::to_owned),
-        symbol: symbol.clone(),
-        side: side_of(trade)?,
-        fill: Fill {
-            trade_id: id.to_owned(),
-            price: price(trade, "price")?,
-            amount: qty(trade, "vol")?,
-            cost: amount(trade, "cost")?,
-            // Orders are sent with `fciq`: the fee is in the quote currency.
-            fee: Fee { asset: symbol.quote.clone(), amount: qty(trade, "fee")? },
-            at: moment_of_seconds(trade, "time")?,
-        },
-    })
-}
-
-/// A moment in seconds with a fraction, cut to the millisecond.
-fn moment_of_seconds(object: &Value, key: &str) -> Answer<Timestamp> {
-    let ms = amount(object, key)?.checked_mul(Decimal::ONE_THOUSAND).and_then(|ms| ms.to_i64());
-    let moment = ms.and_then(|ms| crate::wire::moment_ms(&Value::from(ms)));
-    moment.ok_or_else(|| unknown(format!("`{key}` is no moment in seconds")))
 }
 
 /// The last whole second before a moment: the venue's `start` is exclusive.

@@ -8,6 +8,7 @@ use crate::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign;
 use crate::venue::{Connection, Keys, Venue};
 use crate::wire;
 use async_trait::async_trait;
@@ -315,7 +316,7 @@ impl ExchangeApi for Kucoin {
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
-        let id = wire::encode(venue_order_id);
+        let id = sign::encode(venue_order_id);
         let query = format!("symbol={}&orderId={id}&limit={PAGE}", self.code(symbol));
         let rows = self.pages("/api/v1/hf/fills", &query).await?.0;
         for row in &rows {
@@ -365,7 +366,7 @@ impl Kucoin {
         let url = self.url(path);
         let build = move |now_ms| Request {
             method: Method::Get,
-            url: wire::with_query(&url, &query(now_ms)),
+            url: sign::with_query(&url, &query(now_ms)),
             headers: Vec::new(),
             body: None,
         };
@@ -377,7 +378,7 @@ impl Kucoin {
     /// What a signed read says, and the moment at which it was asked.
     async fn private(&self, path: &str, query: &str, charge: Charge) -> Answer<(Value, Timestamp)> {
         let keys = self.keys()?;
-        let target = wire::with_query(path, query);
+        let target = sign::with_query(path, query);
         let url = self.url(&target);
         let asked_ms = AtomicI64::new(0);
         let build = |now_ms| {
@@ -488,7 +489,7 @@ impl Kucoin {
     fn order_path(&self, of: Reference<'_>) -> (String, &'static str, String) {
         match of {
             Reference::Venue(id) => {
-                (format!("/api/v1/hf/orders/{}", wire::encode(id)), "id", id.to_owned())
+                (format!("/api/v1/hf/orders/{}", sign::encode(id)), "id", id.to_owned())
             }
             Reference::Client(id) => {
                 let id = self.wire_id(id);
@@ -525,7 +526,7 @@ fn signed(
     body: &str,
 ) -> Vec<(&'static str, String)> {
     let sign = |message: &str| {
-        wire::base64_text(&wire::hmac_sha256(keys.secret.as_bytes(), message.as_bytes()))
+        sign::base64_text(&sign::hmac_sha256(keys.secret.as_bytes(), message.as_bytes()))
     };
     let passphrase = keys.password.as_ref().map_or("", |password| password.as_str());
     let mut headers = vec![

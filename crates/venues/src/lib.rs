@@ -9,5 +9,6 @@ pub mod http;
 mod kraken;
 mod kucoin;
 mod okx;
+mod sign;
 pub mod venue;
 pub mod wire;

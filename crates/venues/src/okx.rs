@@ -8,10 +8,10 @@ use crate::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
 use crate::http::{Charge, Kind, Method, Reply, Request};
+use crate::sign::{base64_text, hmac_sha256, query, with_query};
 use crate::venue::{Connection, Keys, Venue};
 use crate::wire::{
-    base64_text, candle_row, candles_asked_for, hmac_sha256, iso_text, maybe_text, moment, plain,
-    query, text, unknown, with_query,
+    candle_row, candles_asked_for, iso_text, maybe_text, moment, plain, text, unknown,
 };
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};

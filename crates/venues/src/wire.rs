@@ -1,11 +1,8 @@
-//! What all adapters share: exact numbers out of JSON, numbers as text, signatures, queries, and the
-//! refusal to take a page, a fragment or a null for an answer.
+//! What all adapters share to read replies: exact numbers out of JSON, numbers as text, and the refusal
+//! to take a page, a fragment or a null for an answer.
 
 use crate::api::{Answer, ApiError, Refusal};
 use crate::http::{Reply, TransportError};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use keel_core::amount::{Price, Qty};
 use keel_core::candle::{Candle, check_candle};
 use keel_core::time::Timestamp;
@@ -13,8 +10,6 @@ use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use sha2::{Digest, Sha256, Sha512};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Moments outside of this, 2001 to 2286 in milliseconds, are seconds, microseconds or nonsense.
@@ -433,79 +428,6 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Percent-encoded for a query: everything but letters, digits and `-_.~`.
-#[must_use]
-pub fn encode(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}
-
-/// `a=1&b=2`, values encoded, in the order given.
-#[must_use]
-pub fn query(parameters: &[(&str, String)]) -> String {
-    let parts: Vec<String> =
-        parameters.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();
-    parts.join("&")
-}
-
-/// `base`, or `base?query` when there is one.
-#[must_use]
-pub fn with_query(base: &str, query: &str) -> String {
-    if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
-}
-
-/// Lowercase hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// Standard base64 with padding.
-#[must_use]
-pub fn base64_text(bytes: &[u8]) -> String {
-    STANDARD.encode(bytes)
-}
-
-/// The bytes of a standard base64 text.
-#[must_use]
-pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text.trim()).ok()
-}
-
-/// SHA-256.
-#[must_use]
-pub fn sha256(message: &[u8]) -> Vec<u8> {
-    Sha256::digest(message).to_vec()
-}
-
-/// HMAC with SHA-256.
-#[must_use]
-pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
-    // A key of any length is accepted; the other arm cannot be reached.
-    Hmac::<Sha256>::new_from_slice(key).map_or_else(
-        |_| Vec::new(),
-        |mac| mac.chain_update(message).finalize().into_bytes().to_vec(),
-    )
-}
-
-/// HMAC with SHA-512.
-#[must_use]
-pub fn hmac_sha512(key: &[u8], message: &[u8]) -> Vec<u8> {
-    Hmac::<Sha512>::new_from_slice(key).map_or_else(
-        |_| Vec::new(),
-        |mac| mac.chain_update(message).finalize().into_bytes().to_vec(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -619,24 +541,6 @@ mod tests {
         ] {
             assert!(read(&bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn signatures_are_those_of_the_standard() {
-        // RFC 4231, test case 2.
-        let tag = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
-        assert_eq!(hex(&tag), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
-        let tag = hmac_sha512(b"Jefe", b"what do ya want for nothing?");
-        assert!(
-            hex(&tag)
-                .starts_with("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554")
-        );
-        assert_eq!(base64_text(b"ab"), "YWI=");
-        assert_eq!(base64_bytes("YWI=").unwrap(), b"ab");
-        assert_eq!(
-            query(&[("a", "[\"X\"]".to_owned()), ("b", "1.5".to_owned())]),
-            "a=%5B%22X%22%5D&b=1.5"
-        );
     }
 
     proptest! {

@@ -224,6 +224,8 @@ impl Transport for Script {
     }
 
     fn pause(&self, _wait: Duration) {}
+
+    fn adopt(&self, _bucket: &str, _units: u32) {}
 }
 
 const fn verb(method: Method) -> &'static str {

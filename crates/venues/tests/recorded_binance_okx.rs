@@ -15,7 +15,8 @@ fn replying(venue: &str, body: &str) -> Box<dyn ExchangeApi> {
 #[tokio::test]
 async fn binances_table_of_markets() {
     let Some(body) = recorded("binance/v3_exchangeInfo_full_2024-09-08.json.gz") else { return };
-    let markets = replying("binance", &body).markets().await.unwrap();
+    let transport = Canned::new(&[(200, &body)]);
+    let markets = adapter("binance", transport.clone()).markets().await.unwrap();
     assert_eq!(markets.len(), 1248);
     let bitcoin = &markets[&symbol("BTC/USDT")];
     assert_eq!(bitcoin.amount_step.to_string(), "0.00001");
@@ -24,6 +25,47 @@ async fn binances_table_of_markets() {
     assert_eq!(bitcoin.min_cost.to_string(), "5");
     assert!(bitcoin.active);
     assert!(markets.values().all(|market| market.amount_step.is_positive()));
+    let adopted = transport.adopted.lock().unwrap().clone();
+    assert_eq!(adopted, [("weight".to_owned(), 6000), ("orders".to_owned(), 50)]);
+}
+
+#[tokio::test]
+async fn limits_that_binance_publishes_are_adopted_where_they_are_understood() {
+    let row = |kind: &str, interval: &str, number: u32, limit: &str| {
+        format!(
+            r#"{{"rateLimitType":"{kind}","interval":"{interval}","intervalNum":{number},"limit":{limit}}}"#
+        )
+    };
+    let market = r#"{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT",
+        "orderTypes":["MARKET"],"isSpotTradingAllowed":true,"filters":[]}"#;
+    let understood =
+        [row("REQUEST_WEIGHT", "MINUTE", 1, "1200"), row("ORDERS", "SECOND", 10, "100")];
+    let not = [
+        row("REQUEST_WEIGHT", "MINUTE", 5, "9"),
+        row("REQUEST_WEIGHT", "HOUR", 1, "9"),
+        row("ORDERS", "DAY", 1, "200000"),
+        row("RAW_REQUESTS", "MINUTE", 5, "61000"),
+        row("REQUEST_WEIGHT", "MINUTE", 1, "-1"),
+        row("REQUEST_WEIGHT", "MINUTE", 1, "1.5"),
+        row("REQUEST_WEIGHT", "MINUTE", 1, "99999999999"),
+        row("REQUEST_WEIGHT", "MINUTE", 1, "null"),
+        "7".to_owned(),
+    ];
+    for (limits, expected) in [
+        (format!("[{}]", understood.join(",")), vec![("weight", 1200), ("orders", 100)]),
+        (format!("[{}]", not.join(",")), Vec::new()),
+        ("[]".to_owned(), Vec::new()),
+        ("{}".to_owned(), Vec::new()),
+        ("null".to_owned(), Vec::new()),
+    ] {
+        let body = format!(r#"{{"rateLimits":{limits},"symbols":[{market}]}}"#);
+        let transport = Canned::new(&[(200, &body)]);
+        assert!(adapter("binance", transport.clone()).markets().await.is_ok(), "{limits}");
+        let adopted = transport.adopted.lock().unwrap();
+        let adopted: Vec<(&str, u32)> =
+            adopted.iter().map(|(bucket, units)| (bucket.as_str(), *units)).collect();
+        assert_eq!(adopted, expected, "{limits}");
+    }
 }
 
 #[tokio::test]

@@ -15,10 +15,11 @@ use keel_venues::api::{
     Answer, ApiError, ExchangeApi, MarketOrder, OrderAmount, OrderState, OrderStatus, Placed,
     Reference, Refusal,
 };
-use keel_venues::client::{Gates, HttpOptions, HttpTransport, measure_clock};
+use keel_venues::client::{Gates, HttpOptions, HttpTransport, RetryPolicy, measure_clock};
 use keel_venues::venue::{Connection, Keys, venue};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 struct Venue {
@@ -32,10 +33,19 @@ const VENUES: [(&str, Double, Place, &str); 2] = [
 ];
 
 fn connect(simex: &Simex, id: &str, double: Double, place: Place) -> Venue {
+    connect_with(simex, id, double, place, HttpOptions::default())
+}
+
+fn connect_with(
+    simex: &Simex,
+    id: &str,
+    double: Double,
+    place: Place,
+    options: HttpOptions,
+) -> Venue {
     let row = venue(id).unwrap();
     let url = simex.url(double);
-    let transport =
-        HttpTransport::new(&url, row.facts, &Gates::default(), HttpOptions::default()).unwrap();
+    let transport = HttpTransport::new(&url, row.facts, &Gates::default(), options).unwrap();
     let transport = Arc::new(transport);
     let key = &simex.config().venues[&place].keys[0];
     let secret = |text: &String| Zeroizing::new(text.clone());
@@ -241,4 +251,22 @@ async fn an_order_whose_answer_is_lost_is_unknown_and_can_be_found() {
         }
     }
     assert!(simex.oracle().duplicates().is_empty());
+}
+
+/// Sixty reads of the account are the burst of the documented limit; here the venue grants ten times
+/// as much, and none of the hundred has to wait.
+#[tokio::test]
+async fn a_limit_that_the_venue_publishes_is_used() {
+    let mut config = SimexConfig::default();
+    config.venues.get_mut(&Place::Binance).unwrap().limit_factor = 10;
+    let simex = Simex::start(config).await.unwrap();
+    let at_once = RetryPolicy { tries: 1, base: Duration::ZERO, total: Duration::ZERO };
+    let options = HttpOptions { retry: at_once, ..HttpOptions::default() };
+    let (id, double, place, _) = VENUES[0];
+    let api = connect_with(&simex, id, double, place, options).api;
+    api.markets().await.unwrap();
+    for number in 0..100 {
+        let answer = api.balances().await;
+        assert!(answer.is_ok(), "{number}: {answer:?}");
+    }
 }

@@ -15,8 +15,8 @@ use loopback::{FACTS, NOW_MS, Server, options, reply, send, transport};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -120,6 +120,26 @@ async fn a_host_that_keeps_failing_is_left_alone_but_not_for_the_other_kind() {
     assert!(not_sent(&send(&transport, &server.url(), Kind::PrivateRead).await));
     assert_eq!(server.count(), 5);
     assert!(send(&transport, &server.url(), Kind::Write).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_order_that_waited_for_its_turn_does_not_leave_after_a_stop() {
+    let server = Server::answering(|_, _| reply(200, "", "{}"));
+    let transport = transport(&server.url());
+    let is_stopped = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&is_stopped);
+    transport.write_only_while(Arc::new(move || !asked.load(Ordering::SeqCst)));
+    assert!(send(&transport, &server.url(), Kind::Write).await.is_ok());
+    transport.pause_until_ms(NOW_MS + 1000);
+    let url = server.url();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        is_stopped.store(true, Ordering::SeqCst);
+    };
+    let (waited, ()) = tokio::join!(send(&transport, &url, Kind::Write), stop);
+    assert!(not_sent(&waited));
+    assert_eq!(server.count(), 1);
+    assert!(send(&transport, &server.url(), Kind::PrivateRead).await.is_ok(), "reads go on");
 }
 
 #[tokio::test]
@@ -316,33 +336,6 @@ async fn f084_a_reset_at_any_byte_is_told_by_its_phase() {
             assert_eq!(server.connections(), 1, "{end} after {written} bytes of the reply");
         }
     }
-}
-
-#[test]
-fn f087_proxies_of_the_environment_are_ignored() {
-    let server = Server::answering(|_, _| reply(200, "", "{\"direct\":1}"));
-    let proxy = Server::answering(|_, _| reply(200, "", "{\"proxied\":1}"));
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "f087_child", "--ignored"]).env("KEEL_TEST_URL", server.url());
-    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-    {
-        child.env(name, proxy.url());
-    }
-    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
-        child.env_remove(name);
-    }
-    let output = child.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(server.count(), 1);
-    assert_eq!(proxy.connections(), 0);
-}
-
-#[tokio::test]
-#[ignore = "started by f087_proxies_of_the_environment_are_ignored with proxies in its environment"]
-async fn f087_child() {
-    let Ok(url) = std::env::var("KEEL_TEST_URL") else { return };
-    let answer = send(&transport(&url), &url, Kind::PublicRead).await.unwrap();
-    assert_eq!(answer.body, "{\"direct\":1}");
 }
 
 /// Twenty units in a minute: sixteen are planned, four at once, three of them for public reads.

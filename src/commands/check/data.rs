@@ -308,13 +308,7 @@ fn check_rules(
             return;
         }
     };
-    let symbols: Vec<Symbol> = config
-        .policy
-        .assets
-        .iter()
-        .filter(|asset| asset.venue == *venue)
-        .map(|asset| Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone()))
-        .collect();
+    let symbols = config.policy.markets_at(venue);
     let known = |symbol: &&Symbol| rules.markets.iter().find(|rules| rules.symbol == **symbol);
     let (found, unknown): (Vec<&Symbol>, Vec<&Symbol>) =
         symbols.iter().partition(|symbol| known(symbol).is_some());

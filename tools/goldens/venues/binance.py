@@ -2,8 +2,6 @@
 
 from decimal import Decimal
 
-import ccxt
-
 import forge
 from forge import Forge, Reply, plain
 
@@ -186,17 +184,16 @@ def account(f):
         f.case(name, {"method": "key_rights"}, lambda x: x.sapiGetAccountApiRestrictions(), Reply(restrictions(**flags)), expected)
 
 
-def place(f, name, symbol, side, amount=None, cost=None, reply=None):
-    ours, wire = f.client_id()
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": STEPS[symbol][3]}
+def ask_order(symbol, side, wire, amount=None, cost=None):
     params = {"newClientOrderId": wire}
     if cost is None:
-        call["base"] = amount
-        run = lambda x: x.create_order(symbol, "market", side, amount, None, params)
-    else:
-        call["quote"] = cost
-        run = lambda x: x.create_order(symbol, "market", side, None, None, {**params, "cost": cost})
-    f.case(name, call, run, reply(wire), lambda made: forge.placed(made, **no_amount(cost)))
+        return lambda x: x.create_order(symbol, "market", side, amount, None, params)
+    return lambda x: x.create_order(symbol, "market", side, None, None, {**params, "cost": cost})
+
+
+def place(f, name, symbol, side, *, reply, **size):
+    f.market_order(name, symbol, side, price=STEPS[symbol][3], ask=ask_order, reply=reply,
+                   result=lambda made: forge.placed(made, **no_amount(size.get("cost"))), **size)
 
 
 def no_amount(cost):
@@ -222,17 +219,12 @@ def market_orders(f):
 
 
 def fuzzed_orders(f):
-    for number in range(16):
-        symbol = f.random.choice(sorted(STEPS))
-        side = f.random.choice(["buy", "sell"])
-        step, low, high, price = STEPS[symbol]
-        amount = f.on_grid(step, low, high)
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
+        price = STEPS[symbol][3]
         cost = plain(Decimal(amount) * Decimal(price))
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount, reply=lambda wire: Reply(placed_row(
             symbol, side, wire, amount, amount, cost, [fill_row(price, amount, "0.00000001", "BNB", 1000 + number)], order_id=9000 + number)))
-    for number in range(6):
-        symbol = f.random.choice(sorted(TICKS))
-        cost = f.on_grid(TICKS[symbol], 4, 11)
+    for number, symbol, cost in f.fuzzed_costs(TICKS, 4, 11):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost, reply=lambda wire: Reply(placed_row(
             symbol, "buy", wire, "1", "1", cost, [fill_row(cost, "1", "0", "BNB", 2000 + number)], quote_amount=cost)))
 
@@ -249,7 +241,7 @@ def looked_up(f):
                                    ("EXPIRED", "0.1", "12240"), ("EXPIRED_IN_MATCH", "0", "0"), ("REJECTED", "0", "0")):
         made = order_row("BTC/USDT", "sell", wire, amount="0.5", executed=executed, cost=cost, status=status)
         f.case(f"an order that is {status}", by_client, run, Reply(made), forge.order)
-    f.case("an order that the venue does not know", by_client, absent(run),
+    f.case("an order that the venue does not know", by_client, forge.absent(run),
            Reply({"code": -2013, "msg": "Order does not exist."}, 400), None)
     rows = [order_row("ETH/BTC", "buy", "web_1", order_id=5, status="NEW", amount="2", executed="0", cost="0"),
             order_row("ETH/BTC", "sell", "web_2", order_id=6, status="PARTIALLY_FILLED", amount="3", executed="1", cost="0.0365")]
@@ -287,21 +279,10 @@ def looked_up(f):
            lambda x: x.cancel_order("28", "BTC/USDT"), Reply(cancelled), None)
 
 
-def absent(run):
-    def without_order(x):
-        try:
-            run(x)
-        except ccxt.OrderNotFound:
-            return None
-        raise AssertionError("ccxt found an order")
-
-    return without_order
-
-
 def refused(f):
     ours, wire = f.client_id()
     order = {"method": "market_order", "client_id": ours, "symbol": "BTC/USDT", "side": "buy", "base": "0.5", "reference_price": "64000"}
-    run = lambda x: x.create_order("BTC/USDT", "market", "buy", "0.5", None, {"newClientOrderId": wire})
+    run = ask_order("BTC/USDT", "buy", wire, amount="0.5")
     said = lambda code, text, status=400, headers=None: Reply({"code": code, "msg": text}, status, headers)
     for name, reply, kind, code in (
         ("not enough funds", said(-2010, "Account has insufficient balance for requested action."), "funds", "-2010"),

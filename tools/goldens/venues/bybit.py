@@ -188,25 +188,18 @@ def ask_order(symbol, side, wire, amount=None, cost=None):
     return lambda x: x.create_order(symbol, "market", side, "1000000", None, {**params, "cost": cost, "marketUnit": "quoteCoin", "isLeverage": 0})
 
 
-def place(f, name, symbol, side, amount=None, cost=None):
-    ours, wire = f.client_id()
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": STEPS[symbol][3]}
-    call.update({"base": amount} if cost is None else {"quote": cost})
-    number = str(f.random.randint(10**18, 10**19))
-    f.case(name, call, ask_order(symbol, side, wire, amount, cost), ok({"orderId": number, "orderLinkId": wire}), forge.accepted)
+def place(f, name, symbol, side, **size):
+    reply = lambda wire: ok({"orderId": str(f.random.randint(10**18, 10**19)), "orderLinkId": wire})
+    f.market_order(name, symbol, side, price=STEPS[symbol][3], ask=ask_order, reply=reply, **size)
 
 
 def market_orders(f):
     place(f, "a buy by base amount", "BTC/USDT", "buy", amount="0.12345")
     place(f, "a sell", "ETH/BTC", "sell", amount="2.5")
     place(f, "a buy by cost", "BTC/USDT", "buy", cost="1000.2")
-    for number in range(16):
-        symbol, side = f.random.choice(sorted(STEPS)), f.random.choice(["buy", "sell"])
-        amount = f.on_grid(*STEPS[symbol][:3])
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount)
-    for number in range(6):
-        symbol = f.random.choice(sorted(COSTS))
-        cost = f.on_grid(COSTS[symbol], 4, 11)
+    for number, symbol, cost in f.fuzzed_costs(COSTS, 4, 11):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost)
 
 

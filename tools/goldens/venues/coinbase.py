@@ -165,18 +165,16 @@ def placed(symbol, side, wire, name):
                   "order_configuration": {"market_market_ioc": {}}})
 
 
-def place(f, name, symbol, side, amount=None, cost=None):
-    ours, wire = f.client_id()
-    price = STEPS[symbol][3]
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": price}
+def ask_order(symbol, side, wire, amount=None, cost=None):
     params = {"client_order_id": wire}
     if cost is None:
-        call["base"] = amount
-        run = lambda x: x.create_order(symbol, "market", side, amount, price, params)
-    else:
-        call["quote"] = cost
-        run = lambda x: x.create_order(symbol, "market", side, None, None, {**params, "cost": cost})
-    f.case(name, call, run, placed(symbol, side, wire, f"0000-{f.client_id_count:05}"), forge.accepted)
+        return lambda x: x.create_order(symbol, "market", side, amount, STEPS[symbol][3], params)
+    return lambda x: x.create_order(symbol, "market", side, None, None, {**params, "cost": cost})
+
+
+def place(f, name, symbol, side, **size):
+    reply = lambda wire: placed(symbol, side, wire, f"0000-{f.client_id_count:05}")
+    f.market_order(name, symbol, side, price=STEPS[symbol][3], ask=ask_order, reply=reply, **size)
 
 
 def market_orders(f):
@@ -187,17 +185,12 @@ def market_orders(f):
 
 
 def fuzzed_orders(f):
-    for number in range(16):
-        symbol = f.random.choice(sorted(STEPS))
-        side = f.random.choice(["buy", "sell"])
-        step, low, high, price, tick = STEPS[symbol]
-        amount = f.on_grid(step, low, high)
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
+        price, tick = STEPS[symbol][3:]
         if side == "buy" and (Decimal(amount) * Decimal(price)).quantize(Decimal(tick), ROUND_DOWN) == 0:
             side = "sell"
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount)
-    for number in range(6):
-        symbol = f.random.choice(sorted(STEPS))
-        cost = f.on_grid(STEPS[symbol][4], 3, 12)
+    for number, symbol, cost in f.fuzzed_costs({symbol: row[4] for symbol, row in STEPS.items()}, 3, 12):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost)
 
 
@@ -236,8 +229,8 @@ def looked_up(f):
     made = order_row(name, "BTC/USD", "buy", wire, size={"quote_size": "60500"})
     f.case("an order by cost", by_name, fetch, Reply({"order": made}), lambda made: forge.order(made, amount=None))
     gone = Reply({"error": "unknown", "error_details": "order with this orderID was not found", "message": "order with this orderID was not found"}, 404)
-    f.case("an order that the venue does not know", by_name, absent(fetch), gone, None)
-    f.case("an order that is not found", by_name, absent(fetch), Reply({"error": "NOT_FOUND", "message": "no"}, 404), None)
+    f.case("an order that the venue does not know", by_name, forge.absent(fetch, ccxt.ExchangeError), gone, None)
+    f.case("an order that is not found", by_name, forge.absent(fetch, ccxt.ExchangeError), Reply({"error": "NOT_FOUND", "message": "no"}, 404), None)
 
     by_client = {"method": "order", "symbol": "BTC/USD", "client_id": ours}
     batch = lambda **query: lambda x: x.v3PrivateGetBrokerageOrdersHistoricalBatch({"limit": 250, **query})
@@ -311,17 +304,6 @@ def looked_up(f):
         refusal = Reply({"results": [{"success": False, "failure_reason": reason, "order_id": name}]})
         f.error(f"a cancel that met {reason}", {"method": "cancel", "symbol": "BTC/USD", "venue_order_id": name}, cancel, refusal, kind,
                 None if kind == "unknown" else reason, ccxt_agrees=False)
-
-
-def absent(run):
-    def without_order(x):
-        try:
-            run(x)
-        except ccxt.ExchangeError:
-            return None
-        raise AssertionError("ccxt found an order")
-
-    return without_order
 
 
 def refused(f):

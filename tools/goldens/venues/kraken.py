@@ -194,18 +194,17 @@ def account(f):
         f.case(name, {"method": "key_rights"}, lambda x: x.privatePostGetApiKeyInfo(), reply, expected)
 
 
-def place(f, name, symbol, side, amount=None, cost=None):
-    ours, wire = f.client_id()
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": "1"}
+def ask_order(symbol, side, wire, amount=None, cost=None):
     params = {"clientOrderId": wire, "oflags": "fciq", "deadline": DEADLINE}
     if cost is None:
-        call["base"] = amount
-        run = lambda x: x.create_order(symbol, "market", side, amount, None, params)
-    else:
-        call["quote"] = cost
-        run = lambda x: x.create_order(symbol, "market", side, "1000000", None, {**params, "cost": cost})
+        return lambda x: x.create_order(symbol, "market", side, amount, None, params)
+    return lambda x: x.create_order(symbol, "market", side, "1000000", None, {**params, "cost": cost})
+
+
+def place(f, name, symbol, side, amount=None, cost=None):
     described = f"{side} {amount or cost} {symbol} @ market"
-    f.case(name, call, run, result({"txid": [f"OUF4EM-FRGI2-M{f.client_id_count:05}"], "descr": {"order": described}}), forge.accepted)
+    reply = lambda _wire: result({"txid": [f"OUF4EM-FRGI2-M{f.client_id_count:05}"], "descr": {"order": described}})
+    f.market_order(name, symbol, side, price="1", ask=ask_order, reply=reply, amount=amount, cost=cost)
 
 
 def market_orders(f):
@@ -217,14 +216,9 @@ def market_orders(f):
 
 
 def fuzzed_orders(f):
-    for number in range(16):
-        symbol = f.random.choice(sorted(STEPS))
-        side = f.random.choice(["buy", "sell"])
-        amount = f.on_grid(*STEPS[symbol][:3])
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount)
-    for number in range(6):
-        symbol = f.random.choice(sorted(TICKS))
-        cost = f.on_grid(TICKS[symbol], 3, 12)
+    for number, symbol, cost in f.fuzzed_costs(TICKS, 3, 12):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost)
 
 
@@ -241,7 +235,7 @@ def looked_up(f):
         f.case(f"an order that is {status}", by_name, query, result({name: made}), read(made))
     made = order_row("XBTUSDT", "buy", wire, volume="1000.00000", executed="0.00826446", cost="999.99966", flags="fciq,viqc")
     f.case("an order by cost", by_name, query, result({name: made}), {**read(made), "amount": None})
-    f.case("an order that the venue does not know", by_name, absent(query), said("EOrder:Unknown order"), None)
+    f.case("an order that the venue does not know", by_name, forge.absent(query, (ccxt.OrderNotFound, ccxt.InvalidOrder)), said("EOrder:Unknown order"), None)
     f.case("an order that is not in the reply", by_name, query, result({}), None)
 
     by_client = {"method": "order", "symbol": "BTC/USDT", "client_id": ours}
@@ -304,21 +298,10 @@ def looked_up(f):
            lambda x: x.cancel_order(name, "BTC/USDT"), result({"count": 1, "pending": False}), None)
 
 
-def absent(run):
-    def without_order(x):
-        try:
-            run(x)
-        except (ccxt.OrderNotFound, ccxt.InvalidOrder):
-            return None
-        raise AssertionError("ccxt found an order")
-
-    return without_order
-
-
 def refused(f):
     ours, wire = f.client_id()
     order = {"method": "market_order", "client_id": ours, "symbol": "BTC/USDT", "side": "buy", "base": "0.5", "reference_price": "64000"}
-    run = lambda x: x.create_order("BTC/USDT", "market", "buy", "0.5", None, {"clientOrderId": wire, "oflags": "fciq", "deadline": DEADLINE})
+    run = ask_order("BTC/USDT", "buy", wire, amount="0.5")
     for text, kind, agrees in (
         ("EOrder:Insufficient funds", "funds", True),
         ("EOrder:Order minimum not met", "parameters", True),

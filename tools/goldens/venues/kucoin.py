@@ -3,8 +3,6 @@
 import json
 from decimal import Decimal
 
-import ccxt
-
 import forge
 from forge import Forge, Reply, plain
 
@@ -167,25 +165,18 @@ def ask_order(symbol, side, wire, amount=None, cost=None):
     return lambda x: x.create_order(symbol, "market", side, None, None, {**params, "cost": cost})
 
 
-def place(f, name, symbol, side, amount=None, cost=None):
-    ours, wire = f.client_id()
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": STEPS[symbol][3]}
-    call.update({"base": amount} if cost is None else {"quote": cost})
-    number = f"{f.random.getrandbits(96):024x}"
-    f.case(name, call, ask_order(symbol, side, wire, amount, cost), ok({"orderId": number, "clientOid": wire}), forge.accepted)
+def place(f, name, symbol, side, **size):
+    reply = lambda wire: ok({"orderId": f"{f.random.getrandbits(96):024x}", "clientOid": wire})
+    f.market_order(name, symbol, side, price=STEPS[symbol][3], ask=ask_order, reply=reply, **size)
 
 
 def market_orders(f):
     place(f, "a buy by base amount", "BTC/USDT", "buy", amount="0.12345")
     place(f, "a sell", "ETH/BTC", "sell", amount="2.5")
     place(f, "a buy by cost", "BTC/USDT", "buy", cost="1000.2")
-    for number in range(16):
-        symbol, side = f.random.choice(sorted(STEPS)), f.random.choice(["buy", "sell"])
-        amount = f.on_grid(*STEPS[symbol][:3])
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount)
-    for number in range(6):
-        symbol = f.random.choice(sorted(COSTS))
-        cost = f.on_grid(COSTS[symbol], 4, 11)
+    for number, symbol, cost in f.fuzzed_costs(COSTS, 4, 11):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost)
 
 
@@ -236,7 +227,7 @@ def looked_up(f):
         ("says that it does not exist", said("400100", "The order does not exist.")),
         ("says that it does not exist, by name", said("order_not_exist", "order_not_exist", 404)),
     ):
-        f.case(f"an order of which the venue {name}", by_client, absent(run), reply, None)
+        f.case(f"an order of which the venue {name}", by_client, forge.absent(run), reply, None)
     f.case("an order of which the venue says nothing", by_client, nothing(run), ok(None), None)
     rows = [order_row("ETH/BTC", "buy", "web_1", order_id="5", size="2", executed="0", cost="0", active=True),
             order_row("ETH/BTC", "sell", None, order_id="6", size="3", executed="1", cost="0.0365", active=True)]
@@ -293,17 +284,6 @@ def looked_up(f):
            lambda x: x.cancel_order(None, "BTC/USDT", {"clientOid": wire}), ok({"clientOid": wire}), None)
     f.case("a cancel by the venue's id", {"method": "cancel", "symbol": "BTC/USDT", "venue_order_id": "28"},
            lambda x: x.cancel_order("28", "BTC/USDT"), ok({"orderId": "28"}), None)
-
-
-def absent(run):
-    def without_order(x):
-        try:
-            run(x)
-        except ccxt.OrderNotFound:
-            return None
-        raise AssertionError("ccxt found an order")
-
-    return without_order
 
 
 def nothing(run):

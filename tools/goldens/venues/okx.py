@@ -2,8 +2,6 @@
 
 import json
 
-import ccxt
-
 import forge
 from forge import Forge, Reply, plain
 
@@ -203,27 +201,19 @@ def ask_order(symbol, side, wire, amount=None, cost=None):
     return lambda x: with_expiry(x).create_order(symbol, "market", side, "1000000", None, {**params, "cost": cost})
 
 
-def place(f, name, symbol, side, amount=None, cost=None):
-    ours, wire = f.client_id()
-    call = {"method": "market_order", "client_id": ours, "symbol": symbol, "side": side, "reference_price": STEPS[symbol][3]}
-    call.update({"base": amount} if cost is None else {"quote": cost})
-    number = str(f.random.randint(10**17, 10**18))
-    reply = Reply({"code": "0", "msg": "", "inTime": "1", "outTime": "2", "data": [
-        {"clOrdId": wire, "ordId": number, "tag": "", "ts": str(forge.NOW_MS), "sCode": "0", "sMsg": ""}]})
-    f.case(name, call, ask_order(symbol, side, wire, amount, cost), reply, forge.accepted)
+def place(f, name, symbol, side, **size):
+    reply = lambda wire: Reply({"code": "0", "msg": "", "inTime": "1", "outTime": "2", "data": [
+        {"clOrdId": wire, "ordId": str(f.random.randint(10**17, 10**18)), "tag": "", "ts": str(forge.NOW_MS), "sCode": "0", "sMsg": ""}]})
+    f.market_order(name, symbol, side, price=STEPS[symbol][3], ask=ask_order, reply=reply, **size)
 
 
 def market_orders(f):
     place(f, "a buy by base amount", "BTC/USDT", "buy", amount="0.12345")
     place(f, "a sell", "ETH/BTC", "sell", amount="2.5")
     place(f, "a buy by cost", "BTC/USDT", "buy", cost="1000.2")
-    for number in range(16):
-        symbol, side = f.random.choice(sorted(STEPS)), f.random.choice(["buy", "sell"])
-        amount = f.on_grid(*STEPS[symbol][:3])
+    for number, symbol, side, amount in f.fuzzed_amounts(STEPS):
         place(f, f"fuzzed amount {number}: {side} {amount} {symbol}", symbol, side, amount=amount)
-    for number in range(6):
-        symbol = f.random.choice(sorted(TICKS))
-        cost = f.on_grid(TICKS[symbol], 4, 11)
+    for number, symbol, cost in f.fuzzed_costs(TICKS, 4, 11):
         place(f, f"fuzzed cost {number}: {cost} into {symbol}", symbol, "buy", cost=cost)
 
 
@@ -248,7 +238,7 @@ def looked_up(f):
     for state, executed in (("live", "0"), ("partially_filled", "0.25"), ("canceled", "0.25"), ("canceled", "0"), ("mmp_canceled", "0")):
         made = order_row("BTC/USDT", "sell", wire, amount="0.5", executed=executed, price="122400", state=state)
         f.case(f"an order that is {state} with {executed} executed", by_client, run, ok([made]), neutral)
-    f.case("an order that the venue does not know", by_client, absent(run),
+    f.case("an order that the venue does not know", by_client, forge.absent(run),
            Reply({"code": "51603", "data": [], "msg": "Order does not exist"}), None)
     rows = [order_row("ETH/BTC", "buy", "web1", order_id="5", state="live", amount="2", executed="0"),
             order_row("ETH/BTC", "sell", "", order_id="6", state="partially_filled", amount="3", executed="1", price="0.0365")]
@@ -293,17 +283,6 @@ def trades(f, rows):
     made = [x.parse_trade(row, x.market("BTC/USDT")) for row in rows]
     ids = {row["tradeId"]: row["clOrdId"] for row in rows}
     return [forge.own_trade(row, client_id=ids[row["id"]] or None) for row in sorted(made, key=lambda row: row["timestamp"])]
-
-
-def absent(run):
-    def without_order(x):
-        try:
-            run(x)
-        except ccxt.OrderNotFound:
-            return None
-        raise AssertionError("ccxt found an order")
-
-    return without_order
 
 
 def refused(f):

@@ -168,7 +168,7 @@ const LOGGING: &[Field] = &[
         .nullable(),
     field("date_format", Kind::Text, "date format of the Python program; accepted and not used")
         .nullable(),
-    field("external_lib_levels", Kind::LogLevels, "log levels of single libraries, by name")
+    field("external_lib_levels", Kind::LogLevels, "accepted from older files; libraries log nothing here, since their lines can hold addresses with secrets")
         .default("{}"),
     field("json", Kind::Bool, "true logs one JSON object per line").default("false"),
 ];
@@ -179,7 +179,7 @@ const EXCHANGES: &[Field] = &[
     field("enable_rate_limit", Kind::Bool, "accepted from older files; requests always stay within the limits of the exchange").default("true"),
     field("default_type", Kind::Choice(|| vec!["spot"]), "kind of market").default("\"spot\""),
     field("sandbox", Kind::Bool, "true uses the test environment of the exchange").default("false"),
-    field("options", Kind::Options, "settings of the exchange adapter, passed on as they are").default("{}"),
+    field("options", Kind::Options, "replay_venue names the recorded exchange that stands for this one in a replay; others are accepted from older files and not used").default("{}"),
     field("urls", Kind::Urls, "base URLs to use instead of the usual ones, for a proxy, a testnet or a simulated exchange").default("{}"),
 ];
 
@@ -187,8 +187,7 @@ const CREDENTIALS: &[Field] = &[
     field("apiKey", Kind::Secret, "API key").default("\"\"").example("\"${KEEL_API_KEY}\""),
     field("secret", Kind::Secret, "API secret").default("\"\"").example("\"${KEEL_API_SECRET}\""),
     field("password", Kind::Secret, "API passphrase, where the exchange has one").nullable(),
-    field("options", Kind::Options, "settings that belong to the account, passed on as they are")
-        .default("{}"),
+    field("options", Kind::Options, "accepted from older files and not used").default("{}"),
 ];
 
 const TELEGRAM: &[Field] = &[

@@ -37,7 +37,6 @@ fn a_file_of_the_python_program_loads_unchanged() {
     assert_eq!(config.bot.cycle_sleep, Duration::from_secs(60));
     assert_eq!(config.bot.max_retries_network, 3);
     assert_eq!(config.logging.level, LogLevel::Info);
-    assert_eq!(config.logging.external_lib_levels["ccxt"], LogLevel::Warn);
     assert_eq!(config.paths.journal, desk.path("state/keel.sqlite"));
 }
 
@@ -173,7 +172,7 @@ fn a_bad_edit_keeps_the_last_good_configuration_and_is_told_once() {
     assert!(reloader.current().bot.dry_run);
     let paths = vec!["bot_settings.min_order_value_usd".to_owned()];
     let larger = desk.load(&edited("12.50", "20"));
-    assert_eq!(reloader.offer(larger), ReloadOutcome::Changed { paths });
+    assert_eq!(reloader.offer(larger), ReloadOutcome::Changed { paths, waiting: Vec::new() });
     assert_eq!(reloader.current().policy.settings.min_order_value.get(), Decimal::from(20));
     assert!(told(reloader.offer(desk.load(&typo))), "after a good file, it is news again");
 }
@@ -187,7 +186,7 @@ fn a_changed_strategy_file_is_a_change() {
     write_strategy(&desk.path("strategies/BTC_strategy.json"), &values).unwrap();
     let path = desk.path("strategies/BTC_strategy.json").display().to_string();
     let outcome = reloader.offer(desk.load(SEED_SHAPED));
-    assert_eq!(outcome, ReloadOutcome::Changed { paths: vec![path] });
+    assert_eq!(outcome, ReloadOutcome::Changed { paths: vec![path], waiting: Vec::new() });
 }
 
 #[test]
@@ -197,4 +196,58 @@ fn writing_the_missing_strategy_files_changes_nothing() {
     write_missing_strategies(reloader.current()).unwrap();
     assert_eq!(reloader.offer(desk.load(SEED_SHAPED)), ReloadOutcome::Unchanged);
     assert!(reloader.current().strategy_files.iter().all(|file| !file.is_missing));
+}
+
+#[test]
+fn what_only_a_start_reads_waits_for_the_next_one() {
+    let desk = Desk::new();
+    let first = edited("\"options\": {} }\n", "\"options\": { \"uid\": \"not-shown-one\" } }\n");
+    let mut reloader = Reloader::new(desk.load(&first).unwrap());
+    let running = reloader.current().clone();
+    let waits = |keys: &[&str]| ReloadOutcome::Changed {
+        paths: Vec::new(),
+        waiting: keys.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    for (from, to, key) in [
+        ("\"sandbox\": false", "\"sandbox\": true", "exchange_configurations.binance.sandbox"),
+        ("DIR/state/status.json", "DIR/status.json", "paths.global_status_file_path"),
+        ("\"level\": \"info\"", "\"level\": \"debug\"", "logging.level"),
+        ("not-shown-one", "not-shown-two", "exchanges_credentials"),
+        ("1000.10", "2000", "bot_settings.initial_stablecoin_balance"),
+        (
+            "\"credentials_key\": \"bot\"",
+            "\"credentials_key\": \"other\"",
+            "telegram.credentials_key",
+        ),
+    ] {
+        assert!(first.contains(from), "{from}");
+        let mut keys = vec![key];
+        if key.starts_with("paths.") {
+            // Beside the status file.
+            keys.push("paths.journal_path");
+        }
+        let edit = first.replacen(from, to, 1);
+        assert_eq!(reloader.offer(desk.load(&edit)), waits(&keys));
+        assert_eq!(reloader.offer(desk.load(&edit)), ReloadOutcome::Unchanged, "told once");
+        assert_eq!(*reloader.current(), running);
+        assert_eq!(reloader.offer(desk.load(&first)), waits(&[]), "changed back");
+    }
+    let both = first.replacen("DIR/logs", "DIR/other", 1).replacen("12.50", "20", 1);
+    let paths = vec!["bot_settings.min_order_value_usd".to_owned()];
+    let waiting = vec!["paths.log_dir".to_owned()];
+    assert_eq!(reloader.offer(desk.load(&both)), ReloadOutcome::Changed { paths, waiting });
+    assert_eq!(reloader.current().paths, running.paths);
+    assert_eq!(effective(reloader.current())["paths"], effective(&running)["paths"]);
+    assert_eq!(effective(reloader.current())["bot_settings"]["min_order_value_usd"], 20);
+}
+
+#[test]
+fn an_exchange_that_the_start_did_not_connect_to_waits_for_the_next_one() {
+    let desk = Desk::new();
+    let first = edited("\"binance\": {", "\"okx\": {}, \"binance\": {");
+    let mut reloader = Reloader::new(desk.load(&first).unwrap());
+    let moved = first.replacen("\"exchange\": \"binance\"", "\"exchange\": \"okx\"", 1);
+    let paths = vec!["portfolio_assets[1].exchange".to_owned()];
+    let waiting = vec!["exchange_configurations.okx".to_owned()];
+    assert_eq!(reloader.offer(desk.load(&moved)), ReloadOutcome::Changed { paths, waiting });
 }

@@ -1,11 +1,11 @@
 //! Brings a file of any kind into the store without losing or changing what is there.
 
 use super::load::load_file;
-use super::verify::{Problem, RowProblem, fault_of, gaps};
+use super::verify::{Problem, RowProblem, fault_of};
 use super::{CandleStore, EXAMPLES_MAX, StoreError, timeframes};
 use crate::candle_file::{Row, read_rows, write_parquet};
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::candle::{Candle, Gap};
+use keel_core::candle::{Candle, Gap, gaps};
 use keel_core::time::{Timeframe, Timestamp};
 use std::collections::BTreeMap;
 use std::fs::{self, File};

@@ -3,7 +3,7 @@
 use super::{CandleStore, EXAMPLES_MAX, StoreError};
 use crate::candle_file::{CellFault, Row, read_rows};
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::candle::{Candle, CandleFault, Gap, check_candle};
+use keel_core::candle::{Candle, CandleFault, Gap, check_candle, gaps};
 use keel_core::resample::bar_start;
 use keel_core::time::{Timeframe, Timestamp};
 use std::collections::BTreeMap;
@@ -227,17 +227,4 @@ pub(super) fn fault_of(candle: &Candle, timeframe: Timeframe) -> Option<Problem>
     }
     let moment = Timestamp::from_ms(candle.open_time_ms);
     (bar_start(timeframe, moment) != moment).then_some(Problem::OffGrid)
-}
-
-/// Runs of missing bars between times in order.
-pub(super) fn gaps(open_time_ms: &[i64], timeframe: Timeframe) -> Vec<Gap> {
-    let step = timeframe.ms();
-    open_time_ms
-        .windows(2)
-        .filter(|pair| pair[1] - pair[0] > step)
-        .map(|pair| Gap {
-            from: Timestamp::from_ms(pair[0] + step),
-            bars: usize::try_from((pair[1] - pair[0]) / step - 1).unwrap_or(0),
-        })
-        .collect()
 }

@@ -3,6 +3,7 @@
 use super::LiveBroker;
 use super::books::Account;
 use super::evidence::{Pending, Settled};
+use super::place::quarantined;
 use super::reconcile::Marks;
 use keel_core::asset::VenueId;
 use keel_core::order::ClientOrderId;
@@ -36,18 +37,12 @@ struct Checkpoint {
 
 impl LiveBroker {
     pub(super) fn write_checkpoint(&self) -> Option<String> {
-        let now = self.time.now();
         serde_json::to_string(&Checkpoint {
             version: VERSION,
             halted: self.halted.clone(),
             accounts: self.books().accounts.clone(),
             pending: self.pending.clone(),
-            settled: self
-                .settled
-                .iter()
-                .filter(|(_, settled)| now.since_ms(settled.at) < KEEP_MS)
-                .map(|(id, settled)| (id.clone(), settled.clone()))
-                .collect(),
+            settled: self.settled.clone(),
             marks: self.watch.marks.clone(),
         })
         .ok()
@@ -65,6 +60,9 @@ impl LiveBroker {
         for pending in self.pending.values_mut() {
             pending.counted_from_ms = counted_from_ms;
         }
+        self.notes.extend(self.pending.iter().filter_map(|(id, pending)| {
+            pending.quarantine.as_ref().map(|cause| quarantined(id, cause))
+        }));
         self.settled = found.settled;
         for (venue, marks) in &found.marks {
             self.watch(venue, marks.keys().cloned());
@@ -73,9 +71,10 @@ impl LiveBroker {
         Ok(())
     }
 
-    /// Drops what is too old to matter, so that memory stays flat.
-    pub(super) fn forget_old(&mut self) {
+    /// Drops what is too old to matter at a venue that was just compared with it.
+    pub(super) fn forget_old(&mut self, venue: &VenueId) {
         let now = self.time.now();
-        self.settled.retain(|_, settled| now.since_ms(settled.at) < KEEP_MS);
+        self.settled
+            .retain(|_, settled| settled.venue != *venue || now.since_ms(settled.at) < KEEP_MS);
     }
 }

@@ -44,6 +44,9 @@ pub(super) struct Pending {
     pub(super) by_cost: bool,
     /// Only the operator can decide.
     pub(super) quarantine: Option<String>,
+    /// The operator looked and found nothing: what may be it, or cannot be asked, does not count.
+    #[serde(default)]
+    pub(super) is_released: bool,
     /// Look-ups so far. In memory only: after a restart the count starts anew.
     #[serde(skip)]
     pub(super) look_ups: usize,
@@ -51,7 +54,7 @@ pub(super) struct Pending {
     #[serde(skip)]
     pub(super) absent: u32,
     #[serde(skip)]
-    last_absent_at: Option<Timestamp>,
+    last_absent_ms: Option<i64>,
     /// What the last look-up found.
     #[serde(skip)]
     pub(super) cause: String,
@@ -71,9 +74,10 @@ impl Pending {
             exists: false,
             by_cost: false,
             quarantine: None,
+            is_released: false,
             look_ups: 0,
             absent: 0,
-            last_absent_at: None,
+            last_absent_ms: None,
             cause: "it was sent and no answer was read".to_owned(),
             next_at: sent_at,
         }
@@ -92,11 +96,11 @@ impl Pending {
         self.next_at = now.plus_ms(wait);
     }
 
-    /// Notes that the venue knows no such id.
-    pub(super) fn count_absence(&mut self, now: Timestamp) {
-        if self.last_absent_at.is_none_or(|last| now.since_ms(last).abs() >= SPACING_MS) {
+    /// Notes that the venue knows no such id, at a moment of the time that really passes.
+    pub(super) fn count_absence(&mut self, now_ms: i64) {
+        if self.last_absent_ms.is_none_or(|last_ms| now_ms - last_ms >= SPACING_MS) {
             self.absent = self.absent.saturating_add(1);
-            self.last_absent_at = Some(now);
+            self.last_absent_ms = Some(now_ms);
         }
     }
 

@@ -78,10 +78,15 @@ impl LiveBroker {
             pending.begin_look_up(now);
         }
         let verdict = match self.find(intent, &api).await {
+            Err(ApiError::Refused { refusal: Refusal::Market, message, .. }) => {
+                self.count_absence(intent);
+                let cause = format!("the venue has no such market any more: {message}");
+                self.conclude_doubtful(intent, &api, cause).await
+            }
             Err(error) => Verdict::Waits(format!("the look-up got no answer: {error}")),
             Ok(Sighting::Order(state)) => self.conclude(intent, &api, *state).await,
             Ok(Sighting::Trades(trades)) => self.conclude_from_trades(intent, &api, trades).await,
-            Ok(Sighting::Doubtful(cause)) => Verdict::Waits(cause),
+            Ok(Sighting::Doubtful(cause)) => self.conclude_doubtful(intent, &api, cause).await,
             Ok(Sighting::Nothing) => self.conclude_absent(intent, &api).await,
         };
         match verdict {
@@ -113,10 +118,7 @@ impl LiveBroker {
         if let Some(state) = present(api.order(symbol, Reference::Client(&intent.id)).await)? {
             return Ok(Sighting::Order(Box::new(state)));
         }
-        let now = self.time.now();
-        if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.count_absence(now);
-        }
+        self.count_absence(intent);
         let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
         let since = intent.created_at.plus_ms(offset_ms - LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
@@ -136,6 +138,13 @@ impl LiveBroker {
             return Ok(Sighting::Trades(ours));
         }
         self.unexplained_trade(intent, api, &wire_id, &listed, others).await
+    }
+
+    fn count_absence(&mut self, intent: &Intent) {
+        let now_ms = self.time.monotonic_ms();
+        if let Some(pending) = self.pending.get_mut(&intent.id) {
+            pending.count_absence(now_ms);
+        }
     }
 
     /// Executions whose order is not named may be those of the order that is looked for.
@@ -330,6 +339,21 @@ impl LiveBroker {
         }
     }
 
+    /// Something may be the order, or nobody can be asked: the operator looks, and then only what is
+    /// found counts.
+    async fn conclude_doubtful(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        cause: String,
+    ) -> Verdict {
+        match self.pending.get(&intent.id) {
+            Some(pending) if pending.is_released => self.conclude_absent(intent, api).await,
+            Some(pending) if pending.absent >= CONTRADICTED => Verdict::Quarantine(cause),
+            _ => Verdict::Waits(cause),
+        }
+    }
+
     /// Nothing was found anywhere. It was never accepted when that can no longer change and the
     /// balances agree.
     async fn conclude_absent(&mut self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Verdict {
@@ -363,7 +387,8 @@ impl LiveBroker {
                 pending.absent
             ));
         }
-        if pending.before.is_none() && now.since_ms(intent.created_at) > HISTORY_MS {
+        let is_old = now.since_ms(intent.created_at) > HISTORY_MS;
+        if pending.before.is_none() && !pending.is_released && is_old {
             return Verdict::Quarantine(
                 "not found, but it is so old that the venue may have forgotten it".to_owned(),
             );
@@ -437,7 +462,9 @@ fn fence_ms(api: &Arc<dyn ExchangeApi>) -> i64 {
 }
 
 /// A look-up that says "no such order" in either way.
-fn present(answer: Result<Option<OrderState>, ApiError>) -> Result<Option<OrderState>, ApiError> {
+pub(super) fn present(
+    answer: Result<Option<OrderState>, ApiError>,
+) -> Result<Option<OrderState>, ApiError> {
     match answer {
         Err(ApiError::Refused { refusal: Refusal::NotFound, .. }) => Ok(None),
         other => other,

@@ -27,6 +27,9 @@ use keel_venues::api::ExchangeApi;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+/// No further reason is added to a halt whose reasons are longer than this.
+const REASONS_LENGTH_MAX: usize = 1000;
+
 /// Balances and orders of real accounts.
 pub struct LiveBroker {
     venues: Venues,
@@ -111,6 +114,7 @@ impl LiveBroker {
         match self.pending.get_mut(id) {
             Some(pending) if pending.quarantine.is_some() => {
                 *pending = Pending::new(pending.sent_at, pending.offset_ms, counted_from_ms);
+                pending.is_released = true;
                 true
             }
             _ => false,
@@ -153,7 +157,18 @@ impl LiveBroker {
 
     fn halt(&mut self, venue: &VenueId, reason: String) {
         self.notes.push(format!("trading at {venue} is halted: {reason}"));
-        self.halted.entry(venue.clone()).or_insert(reason);
+        self.add_reason(venue, &reason);
+    }
+
+    /// Whoever resumes must know of all reasons, not of the first one alone.
+    fn add_reason(&mut self, venue: &VenueId, reason: &str) {
+        let known = self.halted.entry(venue.clone()).or_default();
+        if known.is_empty() {
+            reason.clone_into(known);
+        } else if !known.contains(reason) && known.len() < REASONS_LENGTH_MAX {
+            known.push_str("; ");
+            known.push_str(reason);
+        }
     }
 }
 

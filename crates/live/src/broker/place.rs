@@ -5,7 +5,7 @@ use super::evidence::{Before, Pending, Settled};
 use super::look_up::Verdict;
 use super::{books, matching};
 use keel_core::asset::{Symbol, VenueId};
-use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use keel_venues::api::{ApiError, ExchangeApi, MarketOrder, OrderAmount, Placed, Refusal};
 use std::sync::Arc;
@@ -161,6 +161,11 @@ impl LiveBroker {
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
+        if matches!(when, Booked::Found) {
+            // Executions that were seen while nobody knew of what are looked at again.
+            let offset_ms = self.offset_ms(venue);
+            self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
+        }
         self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
         let executed = matching::executed(outcome.fills());
         if matching::is_overfill(intent, by_cost, executed) {
@@ -199,6 +204,7 @@ impl LiveBroker {
     pub(super) fn quarantine(&mut self, intent: &Intent, cause: String) -> Outcome {
         let new = self.new_pending(intent, self.time.now());
         let pending = self.pending.entry(intent.id.clone()).or_insert(new);
+        self.notes.push(quarantined(&intent.id, &cause));
         let cause = pending.quarantine.get_or_insert(cause).clone();
         unknown(format!("quarantined: {cause}"))
     }
@@ -210,4 +216,9 @@ fn rejected(reason: String) -> Outcome {
 
 pub(super) fn unknown(cause: impl Into<String>) -> Outcome {
     Outcome::Unknown { cause: cause.into() }
+}
+
+/// What the operator is told of an order in quarantine.
+pub(super) fn quarantined(id: &ClientOrderId, cause: &str) -> String {
+    format!("order {id} is in quarantine, its assets are left alone: {cause}")
 }

@@ -2,10 +2,11 @@
 //! instance of ourselves.
 
 use super::LiveBroker;
+use super::look_up::present;
 use super::place::Booked;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
-use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference};
+use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ const ACTIVE_MS: i64 = 3_600_000;
 const IN_TURN: usize = 5;
 /// Orders that are asked for one by one, because no list names them, in one pass.
 const ASKED_MAX: usize = 20;
+/// So long after an execution a venue may not show its order yet.
+const NAME_LAG_MS: i64 = 600_000;
 /// Remembered names of orders, at most.
 const NAMES_MAX: usize = 10_000;
 
@@ -49,6 +52,13 @@ impl Watch {
     pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
         self.offsets_ms.get(venue).copied().unwrap_or(0)
     }
+
+    /// The executions of a market are read again from that moment on.
+    pub(super) fn rewind(&mut self, venue: &VenueId, symbol: &Symbol, to: Timestamp) {
+        if let Some(mark) = self.marks.get_mut(venue).and_then(|marks| marks.get_mut(symbol)) {
+            *mark = to.min(*mark);
+        }
+    }
 }
 
 /// What a pass found.
@@ -68,6 +78,8 @@ struct View {
     trades: BTreeMap<Symbol, Vec<OwnTrade>>,
     /// Client ids by the venue's order id.
     names: BTreeMap<String, String>,
+    /// Markets that the venue does not have any more.
+    gone: Vec<Symbol>,
 }
 
 /// Whose order it is.
@@ -86,7 +98,6 @@ impl LiveBroker {
         known_ids: &BTreeSet<String>,
         now: Timestamp,
     ) -> Reconciliation {
-        self.forget_old();
         let mut result = Reconciliation::default();
         let venues = self.measure_clocks(&mut result).await;
         let wanted: Vec<Vec<(Symbol, Timestamp)>> =
@@ -107,6 +118,7 @@ impl LiveBroker {
                     let now = now.plus_ms(self.offset_ms(&venue));
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
+                    self.forget_old(&venue);
                     self.watch.reconciled.insert(venue);
                 }
             }
@@ -184,13 +196,27 @@ impl LiveBroker {
             .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
             .collect();
         let mut trades = BTreeMap::new();
+        let mut gone = Vec::new();
         let mut asked = 0;
         for (symbol, since) in wanted {
-            let found = api.own_trades(symbol, *since).await?;
-            self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked).await?;
-            trades.insert(symbol.clone(), found);
+            let read = async {
+                let found = api.own_trades(symbol, *since).await?;
+                self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked)
+                    .await?;
+                Ok(found)
+            };
+            match read.await {
+                Ok(found) => {
+                    trades.insert(symbol.clone(), found);
+                }
+                // Nothing is executed there any more, and the others must go on.
+                Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {
+                    gone.push(symbol.clone());
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(View { open, trades, names })
+        Ok(View { open, trades, names, gone })
     }
 
     /// Finds the client ids of executions that do not carry them.
@@ -219,9 +245,13 @@ impl LiveBroker {
         for trade in trades {
             if nameless(names, trade) && *asked < ASKED_MAX {
                 *asked += 1;
-                let found = api.order(symbol, Reference::Venue(&trade.venue_order_id)).await?;
-                let name = found.map(|order| order.client_id).unwrap_or_default();
-                names.insert(trade.venue_order_id.clone(), name);
+                let reference = Reference::Venue(&trade.venue_order_id);
+                let found = present(api.order(symbol, reference).await)?;
+                let now = self.time.now().plus_ms(self.offset_ms(venue));
+                if found.is_some() || now.since_ms(trade.fill.at) > NAME_LAG_MS {
+                    let name = found.map(|order| order.client_id).unwrap_or_default();
+                    names.insert(trade.venue_order_id.clone(), name);
+                }
             }
         }
         Ok(())
@@ -242,6 +272,11 @@ impl LiveBroker {
         }
         for (order, name) in view.names {
             self.watch.names.insert((venue.clone(), order), name);
+        }
+        for symbol in view.gone {
+            if self.watch.said.insert((venue.clone(), symbol.to_string())) {
+                self.notes.push(format!("{venue}: there is no market {symbol} any more"));
+            }
         }
         for order in view.open {
             self.compare_open(venue, &order, known_ids);
@@ -366,9 +401,7 @@ impl LiveBroker {
         // The other instance trades the whole portfolio, not one venue of it.
         let venues: Vec<VenueId> = self.venues.keys().cloned().collect();
         for other in venues {
-            if other == *venue || !self.halted.contains_key(&other) {
-                self.halted.entry(other).or_insert_with(|| reason.clone());
-            }
+            self.add_reason(&other, &reason);
         }
         if self.watch.said.insert((venue.clone(), order.to_owned())) {
             self.notes.push(format!("all trading is halted: {venue}: {reason}"));
@@ -382,10 +415,13 @@ async fn open_orders(
     wanted: &[(Symbol, Timestamp)],
 ) -> Result<Vec<OrderState>, ApiError> {
     match api.open_orders(None).await {
-        Err(ApiError::Refused { refusal: keel_venues::api::Refusal::Parameters, .. }) => {
+        Err(ApiError::Refused { refusal: Refusal::Parameters, .. }) => {
             let mut open = Vec::new();
             for (symbol, _) in wanted {
-                open.extend(api.open_orders(Some(symbol)).await?);
+                match api.open_orders(Some(symbol)).await {
+                    Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {}
+                    answer => open.extend(answer?),
+                }
             }
             Ok(open)
         }

@@ -1,6 +1,8 @@
 //! A venue in memory: its own ledger and orders, faults at chosen points, virtual time.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+pub mod desk;
+
 use async_trait::async_trait;
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
@@ -17,7 +19,7 @@ use keel_venues::api::{
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
 use rust_decimal::Decimal;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -139,6 +141,8 @@ pub struct Inner {
     pub orders_purged: bool,
     /// The venue has forgotten trades, too.
     pub trades_purged: bool,
+    /// Markets that the venue does not have any more.
+    pub delisted: BTreeSet<Symbol>,
     /// Look-ups by our id give this instead.
     pub impostor: Option<OrderState>,
     /// Trades name the client order id.
@@ -236,6 +240,7 @@ impl Double {
                 lists_blind_until: Timestamp::from_ms(0),
                 orders_purged: false,
                 trades_purged: false,
+                delisted: BTreeSet::new(),
                 impostor: None,
                 names_trades: true,
                 stale_balances: None,
@@ -327,6 +332,18 @@ impl Double {
                 inner.orders[index].state.status = status;
             }
         }
+    }
+
+    fn read_market(&self, symbol: &Symbol) -> Answer<MutexGuard<'_, Inner>> {
+        let inner = self.read()?;
+        if inner.delisted.contains(symbol) {
+            return Err(ApiError::Refused {
+                refusal: Refusal::Market,
+                code: "-1121".to_owned(),
+                message: "Invalid symbol.".to_owned(),
+            });
+        }
+        Ok(inner)
     }
 
     fn read(&self) -> Answer<MutexGuard<'_, Inner>> {
@@ -615,8 +632,8 @@ impl ExchangeApi for Double {
         }
     }
 
-    async fn order(&self, _symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
-        let inner = self.read()?;
+    async fn order(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
+        let inner = self.read_market(symbol)?;
         if self.time.true_now() < inner.id_blind_until || inner.orders_purged {
             return Ok(None);
         }
@@ -645,7 +662,7 @@ impl ExchangeApi for Double {
     }
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
-        let inner = self.read()?;
+        let inner = self.read_market(symbol)?;
         if self.time.true_now() < inner.lists_blind_until || inner.orders_purged {
             return Ok(Vec::new());
         }
@@ -660,7 +677,7 @@ impl ExchangeApi for Double {
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
-        let inner = self.read()?;
+        let inner = self.read_market(symbol)?;
         if self.time.true_now() < inner.lists_blind_until || inner.trades_purged {
             return Ok(Vec::new());
         }

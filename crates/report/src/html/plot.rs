@@ -52,19 +52,23 @@ impl Plot {
         format!("{:.0} {:.0}", self.x(place), self.y(value))
     }
 
+    fn line_across(&mut self, value: f64, words: &str) {
+        let y = self.y(value);
+        let _ = write!(self.inside, "<path class=grid d=\"M0 {y:.0}H{WIDE:.0}\"/>");
+        let _ = write!(
+            self.words,
+            "<span class=y style=\"top:{:.1}%\">{}</span>",
+            y / HIGH * 100.0,
+            Escaped(words)
+        );
+    }
+
     /// Lines across at round values, with their words on the left.
     pub(super) fn grid(mut self, words: impl Fn(f64) -> String) -> Self {
         let step = round_step((self.high - self.low) / 4.0);
         let mut value = (self.low / step).ceil() * step;
         while value <= self.high + step * 1e-9 {
-            let y = self.y(value);
-            let _ = write!(self.inside, "<path class=grid d=\"M0 {y:.0}H{WIDE:.0}\"/>");
-            let _ = write!(
-                self.words,
-                "<span class=y style=\"top:{:.1}%\">{}</span>",
-                y / HIGH * 100.0,
-                Escaped(&words(value))
-            );
+            self.line_across(value, &words(value));
             value += step;
         }
         self
@@ -80,14 +84,7 @@ impl Plot {
             for lead in leads {
                 let value = power * lead;
                 if value >= low && value <= high {
-                    let y = self.y(value.ln());
-                    let _ = write!(self.inside, "<path class=grid d=\"M0 {y:.0}H{WIDE:.0}\"/>");
-                    let _ = write!(
-                        self.words,
-                        "<span class=y style=\"top:{:.1}%\">{}</span>",
-                        y / HIGH * 100.0,
-                        Escaped(&words(value))
-                    );
+                    self.line_across(value.ln(), &words(value));
                 }
             }
             power *= 10.0;

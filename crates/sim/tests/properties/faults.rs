@@ -1,6 +1,7 @@
 //! Ports that fail on purpose, the same way for the same seed.
 
 use crate::scenario::Dice;
+use keel_core::amount::Price;
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::{CandleSeries, Window};
 use keel_core::order::{ClientOrderId, Intent, Outcome};
@@ -12,8 +13,10 @@ use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
+use rust_decimal::Decimal;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A question to a venue that can go unanswered.
@@ -37,6 +40,14 @@ pub(crate) enum Fate {
     RequestLost,
 }
 
+/// What the stablecoin's own market says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peg {
+    NoMarket,
+    NoAnswer,
+    Price { cents: i64, minutes_old: i64 },
+}
+
 /// Which questions fail and what happens to orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
@@ -49,6 +60,10 @@ pub(crate) struct Faults {
     pub(crate) unread_before: Option<(VenueId, Timestamp)>,
     /// From this moment on every venue answers that there are no candles.
     pub(crate) no_candles_from: Option<Timestamp>,
+    /// Whose four-hour candles cannot be read, and when.
+    pub(crate) unread_trends: Option<(BTreeSet<Ticker>, Range<Timestamp>)>,
+    /// What is said of the stablecoin from which moment on; before, no market tells.
+    pub(crate) peg: Vec<(Timestamp, Peg)>,
 }
 
 impl Faults {
@@ -59,6 +74,8 @@ impl Faults {
             hours_unknown: 0,
             unread_before: None,
             no_candles_from: None,
+            unread_trends: None,
+            peg: Vec::new(),
         }
     }
 
@@ -133,6 +150,13 @@ impl MarketData for FaultyMarket<'_> {
         if self.faults.no_candles_from.is_some_and(|from| self.clock.now() >= from) {
             return Ok(Window::whole(Arc::new(CandleSeries::empty(timeframe))));
         }
+        if let Some((tickers, when)) = &self.faults.unread_trends
+            && timeframe == Timeframe::H4
+            && tickers.contains(&symbol.base)
+            && when.contains(&self.clock.now())
+        {
+            return Err(PortError(format!("four-hour candles of {symbol}: no answer")));
+        }
         self.inner.candles(venue, symbol, timeframe, limit).await
     }
 
@@ -148,6 +172,18 @@ impl MarketData for FaultyMarket<'_> {
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         self.ask(Question::Caps, "caps")?;
         self.inner.caps(assets).await
+    }
+
+    async fn peg(&self, _: &Ticker) -> Result<Option<PricePoint>, PortError> {
+        let now = self.clock.now();
+        match self.faults.peg.iter().rev().find(|(from, _)| *from <= now) {
+            None | Some((_, Peg::NoMarket)) => Ok(None),
+            Some((_, Peg::NoAnswer)) => Err(PortError("no answer".to_owned())),
+            Some((_, Peg::Price { cents, minutes_old })) => {
+                let price = Price::new(Decimal::new(*cents, 2));
+                Ok(Some(PricePoint { price, as_of: now.plus_ms(-minutes_old * 60_000) }))
+            }
+        }
     }
 }
 

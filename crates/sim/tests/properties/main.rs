@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod accounting;
 #[cfg(test)]
+mod books;
+#[cfg(test)]
 mod conservation;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod lookahead;
+#[cfg(test)]
+mod peg;
 #[cfg(test)]
 mod reproducible;
 #[cfg(test)]

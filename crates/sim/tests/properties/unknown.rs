@@ -4,6 +4,7 @@ use crate::conservation::for_every_cycle;
 use crate::faults::{Fate, Faults};
 use crate::scenario::{Scenario, Wishes};
 use keel_core::asset::Ticker;
+use keel_core::decision::Reason;
 use keel_core::order::{ClientOrderId, Fill, Intent, Outcome};
 use std::collections::BTreeMap;
 
@@ -50,6 +51,35 @@ fn an_unknown_outcome_freezes_its_assets_until_it_is_known() {
         }
     });
     assert!(frozen_cycles > 50, "only {frozen_cycles}: the property was hardly tried");
+}
+
+/// Also the orders that were planned together with it and wait behind it.
+#[test]
+fn an_order_that_ends_unknown_stops_the_later_ones_of_its_assets() {
+    let (mut unknown, mut held_back) = (0, 0);
+    for_every_cycle(120..132, |seen| {
+        let stablecoin = &seen.scenario.policy.stablecoin;
+        let executions = &seen.record.executions;
+        for (i, earlier) in executions.iter().enumerate() {
+            if !matches!(earlier.outcome, Outcome::Unknown { .. }) {
+                continue;
+            }
+            unknown += 1;
+            let symbol = &earlier.intent.order.symbol;
+            for ticker in [&symbol.base, &symbol.quote].into_iter().filter(|t| *t != stablecoin) {
+                assert!(
+                    !executions[i + 1..].iter().any(|later| touches(&later.intent, ticker)),
+                    "seed {}, cycle {}: {ticker} was traded again",
+                    seen.scenario.seed,
+                    seen.record.cycle
+                );
+            }
+        }
+        held_back += usize::from(seen.record.decisions.iter().any(|decision| {
+            decision.orders.is_empty() && decision.reason == Some(Reason::UnresolvedOrder)
+        }));
+    });
+    assert!(unknown > 100 && held_back > 50, "{unknown} unknown, {held_back} held back");
 }
 
 /// Whatever was lost on the way, the journal ends with every execution, each once.

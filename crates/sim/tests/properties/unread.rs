@@ -2,7 +2,9 @@
 
 use crate::scenario::{Scenario, Wishes};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::decision::{DecisionRecord, Reason};
 use keel_core::state::State;
+use keel_core::time::Timeframe;
 use keel_sim::memory::MemoryStore;
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
@@ -53,6 +55,67 @@ fn an_empty_answer_does_not_keep_a_signal_fresh() {
                 assert!(code.is_some_and(|code| expected.contains(&code)), "{seed}: {decision:?}");
             }
         }
+    }
+}
+
+/// Positions on hours, trends on four hours, whose candles cannot be read for some assets from the
+/// eighth hour on. What they said last is of the fourth hour.
+fn with_unread_trends(seed: u64, assets: usize) -> Scenario {
+    let mut scenario = Scenario::new(seed, Wishes { cycles: 40, ..Wishes::CALM });
+    for asset in &mut scenario.policy.assets {
+        (asset.position_interval, asset.trend_interval) = (Timeframe::H1, Timeframe::H4);
+    }
+    let tickers = scenario.policy.assets[..assets].iter().map(|asset| asset.ticker.clone());
+    let when = scenario.moment(8)..scenario.moment(30);
+    scenario.faults.unread_trends = Some((tickers.collect(), when));
+    scenario
+}
+
+fn is_stale(decision: &DecisionRecord) -> bool {
+    matches!(decision.reason, Some(Reason::StaleData { .. }))
+}
+
+#[test]
+fn nobody_trades_on_a_trend_that_is_older_than_two_of_its_bars() {
+    let mut traded_before = 0;
+    for seed in 450..456 {
+        let scenario = with_unread_trends(seed, Wishes::CALM.assets);
+        let run = scenario.run();
+        for (hour, cycle) in run.cycles.iter().enumerate() {
+            let mut assets = cycle.decisions.iter().filter(|decision| decision.venue.is_some());
+            if (13..30).contains(&hour) {
+                assert!(assets.all(is_stale), "seed {seed}, hour {hour}: {cycle:?}");
+                assert!(cycle.executions.is_empty(), "seed {seed}, hour {hour}");
+            } else {
+                assert!(!assets.any(is_stale), "seed {seed}, hour {hour}: {cycle:?}");
+                traded_before += usize::from((8..13).contains(&hour)) * cycle.executions.len();
+            }
+        }
+    }
+    assert!(traded_before > 0, "nothing was traded before, so nothing was held back");
+}
+
+/// Until its last candle is too old, leaving it out would make the others jump.
+#[test]
+fn one_asset_that_cannot_be_read_does_not_keep_the_trends_of_the_others() {
+    for seed in 460..463 {
+        let scenario = with_unread_trends(seed, 1);
+        let unread = &scenario.policy.assets[0].ticker;
+        scenario.run_with(|seen| {
+            let hour = i64::try_from(seen.record.cycle).unwrap() - 1;
+            for decision in seen.record.decisions.iter().filter(|d| d.venue.is_some()) {
+                let is_unread = decision.ticker == *unread;
+                let too_old = is_unread && (13..30).contains(&hour);
+                assert_eq!(is_stale(decision), too_old, "{seed}, hour {hour}: {decision:?}");
+                let closed = seen.state.assets[&decision.ticker].trend.candle_closed_at.unwrap();
+                let expected = match hour {
+                    8..=12 => 4,
+                    13..30 if is_unread => 4,
+                    hour => hour / 4 * 4,
+                };
+                assert_eq!(closed.since_ms(scenario.start), expected * Timeframe::H1.ms());
+            }
+        });
     }
 }
 

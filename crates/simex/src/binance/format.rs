@@ -65,26 +65,34 @@ fn quote_amount(order: &Order) -> Decimal {
 
 /// An order in the answers of queries.
 pub(super) fn order(order: &Order, symbol: &str) -> Value {
-    json!({
+    let mut answer = json!({
         "symbol": symbol,
         "orderId": order.id,
         "orderListId": -1,
         "clientOrderId": order.client_id,
-        "price": eight(price(order.kind)),
-        "origQty": eight(order.base_amount),
-        "executedQty": eight(order.executed),
-        "cummulativeQuoteQty": eight(order.executed_cost),
-        "status": status(order.status),
-        "timeInForce": lifetime(order.kind),
-        "type": kind(order.kind),
-        "side": side(order.side),
         "stopPrice": "0.00000000",
         "icebergQty": "0.00000000",
         "time": order.created_ms,
         "updateTime": order.updated_ms,
         "isWorking": true,
         "workingTime": order.created_ms,
+    });
+    extend(&mut answer, terms(order));
+    answer
+}
+
+/// What every answer says about an order.
+fn terms(order: &Order) -> Value {
+    json!({
+        "price": eight(price(order.kind)),
+        "origQty": eight(order.base_amount),
+        "executedQty": eight(order.executed),
         "origQuoteOrderQty": eight(quote_amount(order)),
+        "cummulativeQuoteQty": eight(order.executed_cost),
+        "status": status(order.status),
+        "timeInForce": lifetime(order.kind),
+        "type": kind(order.kind),
+        "side": side(order.side),
         "selfTradePreventionMode": "EXPIRE_MAKER",
     })
 }
@@ -98,21 +106,9 @@ pub(super) fn placed(order: &Order, symbol: &str, fills: &[&Fill], detail: &str)
         "clientOrderId": order.client_id,
         "transactTime": order.created_ms,
     });
-    let rest = json!({
-        "price": eight(price(order.kind)),
-        "origQty": eight(order.base_amount),
-        "executedQty": eight(order.executed),
-        "origQuoteOrderQty": eight(quote_amount(order)),
-        "cummulativeQuoteQty": eight(order.executed_cost),
-        "status": status(order.status),
-        "timeInForce": lifetime(order.kind),
-        "type": kind(order.kind),
-        "side": side(order.side),
-        "workingTime": order.created_ms,
-        "selfTradePreventionMode": "EXPIRE_MAKER",
-    });
     if detail != "ACK" {
-        extend(&mut answer, rest);
+        extend(&mut answer, terms(order));
+        extend(&mut answer, json!({"workingTime": order.created_ms}));
     }
     if detail == "FULL" {
         let fills: Vec<Value> = fills
@@ -134,24 +130,16 @@ pub(super) fn placed(order: &Order, symbol: &str, fills: &[&Fill], detail: &str)
 
 /// An order in the answer to its cancellation.
 pub(super) fn cancelled(order: &Order, symbol: &str, new_client_id: &str, now_ms: i64) -> Value {
-    json!({
+    let mut answer = json!({
         "symbol": symbol,
         "origClientOrderId": order.client_id,
         "orderId": order.id,
         "orderListId": -1,
         "clientOrderId": new_client_id,
         "transactTime": now_ms,
-        "price": eight(price(order.kind)),
-        "origQty": eight(order.base_amount),
-        "executedQty": eight(order.executed),
-        "origQuoteOrderQty": eight(quote_amount(order)),
-        "cummulativeQuoteQty": eight(order.executed_cost),
-        "status": status(order.status),
-        "timeInForce": lifetime(order.kind),
-        "type": kind(order.kind),
-        "side": side(order.side),
-        "selfTradePreventionMode": "EXPIRE_MAKER",
-    })
+    });
+    extend(&mut answer, terms(order));
+    answer
 }
 
 /// An execution in the list of own trades.

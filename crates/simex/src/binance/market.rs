@@ -1,7 +1,10 @@
 //! Public endpoints: markets, candles, tickers, book.
 
 use super::format::{eight, on_grid};
-use super::{Answer, Desk, Refusal, refuse, symbol_of};
+use super::{
+    Answer, Desk, ORDERS_PER_10_SECONDS, ORDERS_PER_DAY, RAW_REQUESTS_PER_5_MINUTES, Refusal,
+    WEIGHT_PER_MINUTE, refuse, symbol_of,
+};
 use crate::prices::Place;
 use crate::rules::{MarketRules, MarketStatus};
 use crate::world::{BarRange, bars};
@@ -32,14 +35,20 @@ impl Desk<'_> {
     pub(super) fn exchange_info(&self) -> Answer {
         let listed = self.wanted_markets()?;
         let symbols: Vec<Value> = listed.iter().map(market).collect();
+        let limit = |kind: &str, interval: &str, number: u64, units: u64| {
+            json!({
+                "rateLimitType": kind, "interval": interval, "intervalNum": number,
+                "limit": self.granted(units),
+            })
+        };
         Ok(json!({
             "timezone": "UTC",
             "serverTime": self.now_ms,
             "rateLimits": [
-                {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
-                {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
-                {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
-                {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
+                limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_PER_MINUTE),
+                limit("ORDERS", "SECOND", 10, ORDERS_PER_10_SECONDS),
+                limit("ORDERS", "DAY", 1, ORDERS_PER_DAY),
+                limit("RAW_REQUESTS", "MINUTE", 5, RAW_REQUESTS_PER_5_MINUTES),
             ],
             "exchangeFilters": [],
             "symbols": symbols,

@@ -84,16 +84,18 @@ impl Desk<'_> {
     }
 
     fn count_order(&mut self) -> Result<(), Refusal> {
-        let (now, factor) = (self.now_ms, self.venue.limit_factor);
-        let short = self.venue.counters.add("orders per 10 seconds", 1, 10_000, now);
-        if short > ORDERS_PER_10_SECONDS * factor {
-            let message = "Too many new orders; current limit is 100 orders per 10 SECOND.";
-            return Err(refuse(429, -1015, message));
-        }
-        let day = self.venue.counters.add("orders per day", 1, DAY_MS, now);
-        if day > ORDERS_PER_DAY * factor {
-            let message = "Too many new orders; current limit is 200000 orders per 1 DAY.";
-            return Err(refuse(429, -1015, message));
+        let now = self.now_ms;
+        let limits = [
+            ("orders per 10 seconds", 10_000, ORDERS_PER_10_SECONDS, "10 SECOND"),
+            ("orders per day", DAY_MS, ORDERS_PER_DAY, "1 DAY"),
+        ];
+        for (name, per_ms, units, window) in limits {
+            let granted = self.granted(units);
+            if self.venue.counters.add(name, 1, per_ms, now) > granted {
+                let message =
+                    format!("Too many new orders; current limit is {granted} orders per {window}.");
+                return Err(refuse(429, -1015, &message));
+            }
         }
         Ok(())
     }

@@ -154,6 +154,25 @@ async fn weights_are_counted_and_lead_to_429_and_then_418() {
 }
 
 #[tokio::test]
+async fn the_limits_that_are_published_are_the_ones_that_are_kept() {
+    let mut config = frozen();
+    config.venues.get_mut(&Place::Binance).unwrap().limit_factor = 2;
+    let simex = Simex::start(config).await.unwrap();
+    let everything = || public(&simex, Double::Binance, "/api/v3/exchangeInfo");
+    let (_, info) = read(everything()).await;
+    let weight = info["rateLimits"][0]["limit"].as_u64().unwrap();
+    assert_eq!((weight, &info["rateLimits"][1]["limit"]), (12_000, &200.into()));
+    simex.with(|world| {
+        let now = world.venue_now(Place::Binance);
+        let venue = world.venues.get_mut(&Place::Binance).unwrap();
+        venue.counters.add("weight per minute", weight - 40, 60_000, now);
+    });
+    for status in [200, 429] {
+        assert_eq!(read(everything()).await.0, status);
+    }
+}
+
+#[tokio::test]
 async fn candles_are_complete_and_agree_between_timeframes() {
     let simex = Simex::start(keel_simex::SimexConfig::default()).await.unwrap();
     let now = simex.now_ms();

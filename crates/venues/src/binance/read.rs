@@ -3,23 +3,25 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    Exact, amount, decimal, field, flag, items, list, maybe, maybe_price, moment, name,
-    not_negative, parse_as, price, qty, text, unknown,
+    Exact, amount, decimal, field, flag, items, levels, list, maybe, maybe_price, maybe_text,
+    moment, name, not_negative, parse_as, price, qty, text, unknown,
 };
-use keel_core::amount::{Price, Qty};
+use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::market::MarketRules;
 use keel_core::order::{Fee, Fill, Side};
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::Timestamp;
-use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Info {
+    #[serde(default)]
+    rate_limits: Value,
     symbols: Vec<MarketRow>,
 }
 
@@ -45,8 +47,12 @@ struct Filter {
     min_notional: Option<Exact>,
 }
 
-/// The spot markets; those with names that are no tickers of ours are left out.
-pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
+/// Units that the venue grants, by the names of our buckets.
+type Granted = Vec<(&'static str, u32)>;
+
+/// The spot markets; those with names that are no tickers of ours are left out. With them come the
+/// limits that the venue publishes.
+pub(super) fn markets(reply: &Reply) -> Answer<(Markets, Granted)> {
     let info: Info = parse_as(reply)?;
     let markets: Markets = info
         .symbols
@@ -59,7 +65,22 @@ pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
     if markets.is_empty() {
         return Err(unknown("a table without a single market"));
     }
-    Ok(markets)
+    Ok((markets, granted(&info.rate_limits)))
+}
+
+/// Limits of other kinds or over other times are none of ours, and one that cannot be read does not
+/// spoil the markets.
+fn granted(limits: &Value) -> Granted {
+    let bucket = |limit: &Value| {
+        let over = (maybe_text(limit, "interval")?, limit.get("intervalNum")?.as_u64()?);
+        let name = match (maybe_text(limit, "rateLimitType")?, over) {
+            ("REQUEST_WEIGHT", ("MINUTE", 1)) => "weight",
+            ("ORDERS", ("SECOND", 10)) => "orders",
+            _ => return None,
+        };
+        Some((name, limit.get("limit")?.as_u64()?.try_into().ok()?))
+    };
+    limits.as_array().into_iter().flatten().filter_map(bucket).collect()
 }
 
 fn rules(symbol: Symbol, row: &MarketRow) -> MarketRules {
@@ -115,19 +136,7 @@ pub(super) fn tickers(rows: &Value, asked: &BTreeMap<String, Symbol>) -> Answer<
 }
 
 pub(super) fn book(value: &Value) -> Answer<Book> {
-    let side =
-        |key: &str| -> Answer<Vec<(Price, Qty)>> { list(value, key)?.iter().map(level).collect() };
-    Ok(Book { bids: side("bids")?, asks: side("asks")? })
-}
-
-/// A price and an amount as the first two values of a list.
-fn level(row: &Value) -> Answer<(Price, Qty)> {
-    let at = |place: usize| row.get(place).and_then(crate::wire::exact);
-    let price = at(0).filter(|price| *price > Decimal::ZERO);
-    match (price, at(1).and_then(not_negative)) {
-        (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-        _ => Err(unknown("a level of the book without price and amount")),
-    }
+    Ok(Book { bids: levels(value, "bids")?, asks: levels(value, "asks")? })
 }
 
 /// Spot balances. `LDBTC` beside `BTC` is bitcoin in flexible earn: not spot, and not an asset of

@@ -28,17 +28,29 @@ impl Default for Breaker {
 }
 
 impl Breaker {
-    /// Whether a call may be made now; otherwise how long it is closed to calls.
-    pub(super) fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Whether a call may be made now; otherwise how long it is closed to calls. Calls that may not
+    /// probe wait until [`Self::heal`].
+    pub(super) fn admit(&mut self, now: Instant, may_probe: bool) -> Result<(), Duration> {
         let Some(until) = self.open_until else { return Ok(()) };
         if now < until {
             return Err(until - now);
         }
-        if self.probing_since.is_some_and(|since| now.duration_since(since) < PROBE_MAX) {
+        if !may_probe
+            || self.probing_since.is_some_and(|since| now.duration_since(since) < PROBE_MAX)
+        {
             return Err(Duration::from_secs(1));
         }
         self.probing_since = Some(now);
         Ok(())
+    }
+
+    /// Something else shows that the host is well: calls go on once the pause is over. The next pause
+    /// is longer all the same, until a call succeeds.
+    pub(super) fn heal(&mut self, now: Instant) {
+        if self.open_until.is_some_and(|until| now >= until) {
+            let pause = (self.pause * 2).min(LONGEST_PAUSE);
+            *self = Self { pause, ..Self::default() };
+        }
     }
 
     /// A call that was admitted was not made after all.
@@ -64,6 +76,8 @@ impl Breaker {
             }
         } else if self.too_many() {
             self.open_until = Some(now + self.pause);
+        } else if !failed {
+            self.pause = FIRST_PAUSE;
         }
     }
 
@@ -84,18 +98,43 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut breaker = Breaker::default();
         for _ in 0..5 {
-            assert!(breaker.admit(at(0)).is_ok());
+            assert!(breaker.admit(at(0), true).is_ok());
             breaker.record(true, at(0));
         }
-        assert_eq!(breaker.admit(at(10)), Err(Duration::from_secs(20)));
-        assert!(breaker.admit(at(30)).is_ok());
-        assert!(breaker.admit(at(30)).is_err(), "one probe only");
+        assert_eq!(breaker.admit(at(10), true), Err(Duration::from_secs(20)));
+        assert!(breaker.admit(at(30), true).is_ok());
+        assert!(breaker.admit(at(30), true).is_err(), "one probe only");
         breaker.record(true, at(31));
-        assert_eq!(breaker.admit(at(31)), Err(Duration::from_secs(60)));
-        assert!(breaker.admit(at(91)).is_ok());
+        assert_eq!(breaker.admit(at(31), true), Err(Duration::from_secs(60)));
+        assert!(breaker.admit(at(91), true).is_ok());
         breaker.record(false, at(92));
-        assert!(breaker.admit(at(92)).is_ok());
-        assert!(breaker.admit(at(92)).is_ok());
+        assert!(breaker.admit(at(92), true).is_ok());
+        assert!(breaker.admit(at(92), true).is_ok());
+    }
+
+    #[test]
+    fn what_must_not_be_tried_out_waits_until_something_else_shows_that_the_host_is_well() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let fail = |breaker: &mut Breaker, now| {
+            for _ in 0..FAILURES_IN_A_ROW {
+                assert!(breaker.admit(now, false).is_ok());
+                breaker.record(true, now);
+            }
+        };
+        let mut breaker = Breaker::default();
+        fail(&mut breaker, at(0));
+        breaker.heal(at(10));
+        assert!(breaker.admit(at(29), false).is_err(), "not before its time");
+        assert!(breaker.admit(at(500), false).is_err(), "time alone shows nothing");
+        breaker.heal(at(500));
+        fail(&mut breaker, at(500));
+        assert_eq!(breaker.admit(at(500), false), Err(2 * FIRST_PAUSE));
+        breaker.heal(at(600));
+        assert!(breaker.admit(at(600), false).is_ok());
+        breaker.record(false, at(600));
+        fail(&mut breaker, at(600));
+        assert_eq!(breaker.admit(at(600), false), Err(FIRST_PAUSE), "a success forgives");
     }
 
     #[test]
@@ -106,9 +145,9 @@ mod tests {
             breaker.record(true, start);
         }
         let probe = start + FIRST_PAUSE;
-        assert!(breaker.admit(probe).is_ok());
-        assert!(breaker.admit(probe + Duration::from_secs(30)).is_err());
-        assert!(breaker.admit(probe + PROBE_MAX).is_ok());
+        assert!(breaker.admit(probe, true).is_ok());
+        assert!(breaker.admit(probe + Duration::from_secs(30), true).is_err());
+        assert!(breaker.admit(probe + PROBE_MAX, true).is_ok());
     }
 
     #[test]
@@ -116,16 +155,16 @@ mod tests {
         let start = Instant::now();
         let mut breaker = Breaker::default();
         for call in 0..20 {
-            assert!(breaker.admit(start).is_ok(), "{call}");
+            assert!(breaker.admit(start, true).is_ok(), "{call}");
             breaker.record(call % 2 == 0 || call == 1, start);
         }
-        assert!(breaker.admit(start).is_err());
+        assert!(breaker.admit(start, true).is_err());
         let mut now = start + FIRST_PAUSE;
         let mut last = Duration::ZERO;
         for _ in 0..8 {
-            assert!(breaker.admit(now).is_ok());
+            assert!(breaker.admit(now, true).is_ok());
             breaker.record(true, now);
-            last = breaker.admit(now).unwrap_err();
+            last = breaker.admit(now, true).unwrap_err();
             now += last;
         }
         assert_eq!(last, LONGEST_PAUSE);

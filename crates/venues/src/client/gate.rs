@@ -2,26 +2,19 @@
 //! allowance for second tries.
 
 use super::breaker::Breaker;
+use super::limit::Limit;
 use crate::api::{Bucket, Used};
 use crate::http::{Charge, Kind, TransportError};
 use crate::wire::bounded_wait;
-use governor::clock::Clock as _;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroU32;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Percent of a venue's limit that is planned with.
-const PLANNED_PERCENT: u32 = 80;
-/// Percent of the plan that may be used at once.
-const BURST_PERCENT: u32 = 25;
-/// Percent of the plan that public reads leave to orders and their look-ups.
-const KEPT_PERCENT: u32 = 20;
 /// Second tries per minute that are always granted, and their share of the requests beyond that.
 const RETRIES_ALWAYS: u32 = 10;
 const RETRIES_PERCENT: u32 = 10;
+const USED_UP: &str = "the venue's limit is used up";
 
 /// Gates by host. Everything in a process that talks to exchanges shares one.
 #[derive(Clone, Default)]
@@ -38,29 +31,11 @@ impl Gates {
 
 /// One host: nothing is sent to it but through here.
 pub struct HostGate {
-    limits: BTreeMap<&'static str, Limit>,
+    limits: BTreeMap<&'static str, Mutex<Limit>>,
     paused_until: Mutex<Option<Instant>>,
     reads: Mutex<Breaker>,
     writes: Mutex<Breaker>,
     retries: Mutex<RetryBudget>,
-}
-
-/// A limit of the venue. A part of the plan may be used at once, the rest flows back over the venue's
-/// window: so no window of that length, wherever it starts, holds more than the plan.
-struct Limit {
-    all: DefaultDirectRateLimiter,
-    public: DefaultDirectRateLimiter,
-    plan: u32,
-    per: Duration,
-    state: Mutex<Counted>,
-}
-
-#[derive(Default)]
-struct Counted {
-    /// What was charged within the last window.
-    log: VecDeque<(Instant, u32)>,
-    public_blocked_until: Option<Instant>,
-    all_blocked_until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -76,8 +51,10 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl HostGate {
     fn new(buckets: &[Bucket]) -> Self {
+        let now = Instant::now();
+        let limit = |bucket: &Bucket| Mutex::new(Limit::new(bucket.units, bucket.per, now));
         Self {
-            limits: buckets.iter().map(|bucket| (bucket.name, Limit::new(bucket))).collect(),
+            limits: buckets.iter().map(|bucket| (bucket.name, limit(bucket))).collect(),
             paused_until: Mutex::default(),
             reads: Mutex::default(),
             writes: Mutex::default(),
@@ -107,7 +84,9 @@ impl HostGate {
         patience: Duration,
     ) -> Result<(), TransportError> {
         let deadline = Instant::now() + patience;
-        self.breaker(kind).admit(Instant::now()).map_err(|closed| {
+        // An order is nothing to try out with whether a host is well again: reads do that.
+        let may_probe = kind != Kind::Write;
+        self.breaker(kind).admit(Instant::now(), may_probe).map_err(|closed| {
             let seconds = closed.as_secs().max(1);
             TransportError::NotSent(format!(
                 "the host failed too often and is left alone for {seconds} s"
@@ -115,9 +94,14 @@ impl HostGate {
         })?;
         let admitted = self.wait_for_turn(kind, charges, deadline).await;
         if admitted.is_err() {
-            self.breaker(kind).withdraw();
+            self.withdraw(kind);
         }
         admitted
+    }
+
+    /// What was admitted is not sent after all.
+    pub(super) fn withdraw(&self, kind: Kind) {
+        self.breaker(kind).withdraw();
     }
 
     async fn wait_for_turn(
@@ -130,11 +114,16 @@ impl HostGate {
             let limit = self.limits.get(charge.bucket).ok_or_else(|| {
                 TransportError::NotSent(format!("no limit is called `{}`", charge.bucket))
             })?;
-            if kind == Kind::PublicRead {
-                limit.take(&limit.public, charge.units, true, deadline).await?;
+            let (is_public, units) = (kind == Kind::PublicRead, charge.units);
+            let take_share =
+                || is_public.then(|| lock(limit).take_share(Instant::now(), units)).flatten();
+            let take = || lock(limit).take(Instant::now(), units, is_public);
+            while let Some(wait) = take_share() {
+                sleep_within(wait, deadline, USED_UP).await?;
             }
-            limit.take(&limit.all, charge.units, false, deadline).await?;
-            limit.count(charge.units);
+            while let Some(wait) = take() {
+                sleep_within(wait, deadline, USED_UP).await?;
+            }
         }
         // Last, so that a pause that was asked for while this one waited is kept too.
         while let Some(left) = self.paused_for() {
@@ -155,7 +144,11 @@ impl HostGate {
 
     /// How an admitted request ended.
     pub(super) fn record(&self, kind: Kind, failed: bool) {
-        self.breaker(kind).record(failed, Instant::now());
+        let now = Instant::now();
+        self.breaker(kind).record(failed, now);
+        if kind == Kind::PrivateRead && !failed {
+            lock(&self.writes).heal(now);
+        }
         let mut budget = lock(&self.retries);
         budget.roll();
         budget.requests = budget.requests.saturating_add(1);
@@ -165,8 +158,17 @@ impl HostGate {
     pub(super) fn learn(&self, used: &[Used]) {
         for Used { bucket, units } in used {
             if let Some(limit) = self.limits.get(bucket) {
-                limit.learn(*units);
+                lock(limit).learn(Instant::now(), *units);
             }
+        }
+    }
+
+    /// Adopts how many units of a bucket the venue says that it grants.
+    pub(super) fn adopt(&self, bucket: &str, units: u32) {
+        if let Some(limit) = self.limits.get(bucket)
+            && lock(limit).adopt(Instant::now(), units)
+        {
+            tracing::info!(bucket, units, "a limit is adopted as the venue publishes it");
         }
     }
 
@@ -175,110 +177,11 @@ impl HostGate {
     }
 }
 
-impl Limit {
-    fn new(bucket: &Bucket) -> Self {
-        let plan = (bucket.units * PLANNED_PERCENT / 100).max(1);
-        let burst = (plan * BURST_PERCENT / 100).max(1);
-        // A plan of a single unit has no parts: it flows back over two windows.
-        let (refill, per) =
-            if plan == 1 { (1, bucket.per * 2) } else { (plan - burst, bucket.per) };
-        let public = |units: u32| (units * (100 - KEPT_PERCENT) / 100).max(1);
-        Self {
-            all: limiter(burst, refill, per),
-            public: limiter(public(burst), public(refill), per),
-            plan,
-            per: bucket.per,
-            state: Mutex::default(),
-        }
-    }
-
-    async fn take(
-        &self,
-        limiter: &DefaultDirectRateLimiter,
-        units: u32,
-        public: bool,
-        deadline: Instant,
-    ) -> Result<(), TransportError> {
-        loop {
-            if let Some(left) = self.blocked_for(public) {
-                sleep_within(left, deadline, "the venue's limit is used up").await?;
-                continue;
-            }
-            let Some(wait) = take_now(limiter, units) else { return Ok(()) };
-            sleep_within(wait, deadline, "the venue's limit is used up").await?;
-        }
-    }
-
-    fn count(&self, units: u32) {
-        let now = Instant::now();
-        let mut state = lock(&self.state);
-        state.forget(now, self.per);
-        state.log.push_back((now, units));
-    }
-
-    fn blocked_for(&self, public: bool) -> Option<Duration> {
-        let state = lock(&self.state);
-        let until = if public { state.public_blocked_until } else { state.all_blocked_until };
-        until?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
-    }
-
-    fn learn(&self, used: u32) {
-        let now = Instant::now();
-        let mut state = lock(&self.state);
-        state.forget(now, self.per);
-        let own: u32 = state.log.iter().map(|(_, units)| units).sum();
-        let others = used.saturating_sub(own);
-        if others > 0 {
-            // Somebody else uses the same address or key: their use counts as ours.
-            state.log.push_back((now, others));
-            let _ = take_now(&self.all, others);
-            let _ = take_now(&self.public, others);
-        }
-        if used >= self.plan * (100 - KEPT_PERCENT) / 100 {
-            state.public_blocked_until = Some(now + self.per);
-        }
-        if used >= self.plan {
-            state.all_blocked_until = Some(now + self.per);
-        }
-    }
-}
-
-impl Counted {
-    fn forget(&mut self, now: Instant, per: Duration) {
-        while self.log.front().is_some_and(|(at, _)| now.duration_since(*at) >= per) {
-            self.log.pop_front();
-        }
-    }
-}
-
 impl RetryBudget {
     fn roll(&mut self) {
         let now = Instant::now();
         if self.minute.is_none_or(|minute| now.duration_since(minute) >= Duration::from_secs(60)) {
             *self = Self { minute: Some(now), requests: 0, retries: 0 };
-        }
-    }
-}
-
-/// `burst` at once, and `refill` over `per`.
-fn limiter(burst: u32, refill: u32, per: Duration) -> DefaultDirectRateLimiter {
-    let each = (per / refill.max(1)).max(Duration::from_nanos(1));
-    let quota = Quota::with_period(each).unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN));
-    RateLimiter::direct(quota.allow_burst(NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)))
-}
-
-/// Takes the units, or as many as there can ever be; otherwise says how long to wait.
-fn take_now(limiter: &DefaultDirectRateLimiter, units: u32) -> Option<Duration> {
-    let mut units = NonZeroU32::new(units)?;
-    loop {
-        match limiter.check_n(units) {
-            Ok(Ok(_)) => return None,
-            Ok(Err(not_yet)) => {
-                return Some(
-                    not_yet.wait_time_from(limiter.clock().now()).max(Duration::from_millis(1)),
-                );
-            }
-            Err(capacity) => units = NonZeroU32::new(capacity.0)?,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod breaker;
 mod clock;
 mod gate;
+mod limit;
 mod send;
 
 pub use clock::{ClockSample, SystemClock, measure_clock};
@@ -12,10 +13,11 @@ use crate::api::{Used, VenueFacts};
 use crate::http::{Charge, Kind, Reply, Request, Transport, TransportError};
 use crate::wire::retry_after;
 use async_trait::async_trait;
+use keel_net::Lookup;
 use send::Wire;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -57,6 +59,8 @@ pub struct HttpOptions {
     pub clock: SystemClock,
     /// A number from 0 up to 1 that spreads the pauses between tries.
     pub random: fn() -> f64,
+    /// Where host names lead.
+    pub lookup: Lookup,
 }
 
 impl Default for HttpOptions {
@@ -66,6 +70,7 @@ impl Default for HttpOptions {
             timeout: Duration::from_secs(15),
             clock: clock::wall_clock_ms,
             random,
+            lookup: Lookup::default(),
         }
     }
 }
@@ -83,29 +88,42 @@ pub struct HttpTransport {
     used: fn(&Reply) -> Vec<Used>,
     options: HttpOptions,
     offset_ms: AtomicI64,
+    may_write: OnceLock<MayWrite>,
 }
+
+/// Whether orders may leave at this moment.
+pub type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl HttpTransport {
     /// A transport to `base_url` for this venue; transports to the same host and venue share their
     /// limits through `gates`.
     ///
     /// # Errors
-    /// A message for the operator when the URL is none, or is plain HTTP to another computer.
+    /// A message for the operator when the URL is none, or leads where nothing may be sent
+    /// ([`keel_net::host_of`]).
     pub fn new(
         base_url: &str,
         facts: &VenueFacts,
         gates: &Gates,
         options: HttpOptions,
     ) -> Result<Self, String> {
+        let wire = Wire::new(base_url, options.timeout, &options.lookup)?;
         // Two venues at one address, as on a simulated exchange, have limits of their own.
-        let host = format!("{} {}", send::host_of(base_url)?, facts.id);
+        let gate = gates.host(&format!("{} {}", wire.host(), facts.id), facts.buckets);
         Ok(Self {
-            wire: Wire::new(options.timeout)?,
-            gate: gates.host(&host, facts.buckets),
+            wire,
+            gate,
             used: facts.used,
             options,
             offset_ms: AtomicI64::new(0),
+            may_write: OnceLock::new(),
         })
+    }
+
+    /// Asks before each write, at the last moment: one may have waited for its turn for seconds, and
+    /// the operator may have stopped trading since. Can be set once.
+    pub fn write_only_while(&self, may_write: MayWrite) {
+        let _ = self.may_write.set(may_write);
     }
 
     /// The venue's clock minus this computer's, in milliseconds; used for every signature from now on.
@@ -150,6 +168,10 @@ impl HttpTransport {
         build: &(dyn Fn(i64) -> Request + Send + Sync),
     ) -> Result<Reply, TransportError> {
         self.gate.admit(kind, charges, patience).await?;
+        if kind == Kind::Write && self.may_write.get().is_some_and(|may_write| !may_write()) {
+            self.gate.withdraw(kind);
+            return Err(TransportError::NotSent("trading was stopped meanwhile".to_owned()));
+        }
         let result = self.wire.send(kind, build(self.venue_now_ms())).await;
         self.gate.record(kind, result.as_ref().map_or(true, |reply| reply.status >= 500));
         if let Ok(reply) = &result {
@@ -233,5 +255,9 @@ impl Transport for HttpTransport {
 
     fn pause(&self, wait: Duration) {
         self.gate.pause(wait);
+    }
+
+    fn adopt(&self, bucket: &str, units: u32) {
+        self.gate.adopt(bucket, units);
     }
 }

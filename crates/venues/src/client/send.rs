@@ -1,33 +1,27 @@
 //! One request over a socket, exactly once, with everything bounded.
 
 use crate::http::{Kind, Method, Reply, Request, TransportError};
+use keel_net::{Lookup, host_of};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
-use std::error::Error as _;
-use std::net::IpAddr;
 use std::time::Duration;
-use url::{Host, Url};
 
 const BODY_MAX: usize = 8 * 1024 * 1024;
 const HEADERS_MAX: usize = 64 * 1024;
 
-/// Two clients: reads keep their connections; a write always gets a fresh one, because a kept
-/// connection may just be closing, and then nobody knows whether the order arrived.
+/// Two clients to one host: reads keep their connections; a write always gets a fresh one, because a
+/// kept connection may just be closing, and then nobody knows whether the order arrived.
 pub(super) struct Wire {
+    host: String,
     reads: Client,
     writes: Client,
 }
 
 impl Wire {
-    pub(super) fn new(timeout: Duration) -> Result<Self, String> {
+    /// To the host of this URL, and to no other.
+    pub(super) fn new(base_url: &str, timeout: Duration, lookup: &Lookup) -> Result<Self, String> {
         let client = |idle| {
-            Client::builder()
-                .user_agent(concat!("keel/", env!("CARGO_PKG_VERSION")))
-                .redirect(Policy::none())
-                .no_proxy()
-                .retry(reqwest::retry::never())
-                .referer(false)
+            keel_net::client(lookup.clone())
                 .gzip(true)
                 .http1_only()
                 .pool_max_idle_per_host(idle)
@@ -36,13 +30,22 @@ impl Wire {
                 .connect_timeout(timeout * 2 / 3)
                 .timeout(timeout)
                 .build()
-                .map_err(|error| format!("no HTTP client: {}", without_url(error)))
+                .map_err(|error| format!("no HTTP client: {}", why(error)))
         };
-        Ok(Self { reads: client(4)?, writes: client(0)? })
+        Ok(Self { host: host_of(base_url)?, reads: client(4)?, writes: client(0)? })
+    }
+
+    /// Host and port.
+    pub(super) fn host(&self) -> &str {
+        &self.host
     }
 
     pub(super) async fn send(&self, kind: Kind, request: Request) -> Result<Reply, TransportError> {
-        host_of(&request.url).map_err(TransportError::NotSent)?;
+        let host = host_of(&request.url).map_err(TransportError::NotSent)?;
+        if host != self.host {
+            let why = format!("a request to {host} on a connection to {}", self.host);
+            return Err(TransportError::NotSent(why));
+        }
         let client = if kind == Kind::Write { &self.writes } else { &self.reads };
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
@@ -53,14 +56,13 @@ impl Wire {
         if let Some(body) = request.body {
             building = building.body(body);
         }
-        let ready =
-            building.build().map_err(|error| TransportError::NotSent(without_url(error)))?;
+        let ready = building.build().map_err(|error| TransportError::NotSent(why(error)))?;
         match client.execute(ready).await {
             Ok(response) => read(response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
-                Err(TransportError::NotSent(without_url(error)))
+                Err(TransportError::NotSent(why(error)))
             }
-            Err(error) => Err(TransportError::NoReply(without_url(error))),
+            Err(error) => Err(TransportError::NoReply(why(error))),
         }
     }
 }
@@ -81,7 +83,7 @@ async fn read(mut response: Response) -> Result<Reply, TransportError> {
         })
         .collect();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(without_url(error)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(why(error)))? {
         if body.len() + chunk.len() > BODY_MAX {
             return Err(no_reply(format!("the body is longer than {BODY_MAX} bytes")));
         }
@@ -107,62 +109,7 @@ fn headers(pairs: &[(&'static str, String)]) -> Result<HeaderMap, TransportError
     Ok(map)
 }
 
-/// Host and port of a base URL, after the check that it may be talked to.
-pub(super) fn host_of(url: &str) -> Result<String, String> {
-    let url = Url::parse(url).map_err(|error| format!("a base URL cannot be read: {error}"))?;
-    let host = url.host().ok_or("a base URL has no host")?;
-    match url.scheme() {
-        "https" => {}
-        "http" if is_this_computer(&host) => {}
-        scheme => {
-            return Err(format!(
-                "{scheme}://{host}: keys and orders go over https only; plain http is for this \
-                 computer (127.0.0.1, ::1, localhost)"
-            ));
-        }
-    }
-    Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or_default()))
-}
-
-fn is_this_computer(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => IpAddr::from(*address).is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
-}
-
-/// The error and its causes; the URL, which holds signatures, is left out.
-fn without_url(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    crate::wire::words(&text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_stays_on_this_computer() {
-        for fine in [
-            "https://api.binance.com",
-            "http://127.0.0.1:8080",
-            "http://localhost",
-            "http://[::1]:1",
-        ] {
-            assert!(host_of(fine).is_ok(), "{fine}");
-        }
-        for bad in
-            ["http://api.binance.com", "http://10.0.0.1", "ws://127.0.0.1", "ftp://x", "x", ""]
-        {
-            assert!(host_of(bad).is_err(), "{bad}");
-        }
-        assert_eq!(host_of("https://api.binance.com/api").unwrap(), "api.binance.com:443");
-    }
+/// Why a request failed, in words for messages.
+fn why(error: reqwest::Error) -> String {
+    crate::wire::words(&keel_net::without_url(error))
 }

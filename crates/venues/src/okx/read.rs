@@ -3,10 +3,10 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    amount, decimal, exact, list, maybe, maybe_price, maybe_text, moment, name, not_negative,
-    parse_as, price, qty, read_decimal, text, unknown, words,
+    amount, decimal, levels, list, maybe, maybe_price, maybe_text, moment, name, parse_as, price,
+    qty, read_decimal, text, unknown, words,
 };
-use keel_core::amount::{Price, Qty};
+use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::market::MarketRules;
 use keel_core::order::{Fee, Fill, Side};
@@ -96,17 +96,7 @@ pub(super) fn tickers(rows: &[Value], asked: &[Symbol]) -> Answer<Vec<TickerQuot
 
 pub(super) fn book(rows: &[Value]) -> Answer<Book> {
     let book = only(rows)?;
-    let side =
-        |key: &str| -> Answer<Vec<(Price, Qty)>> { list(book, key)?.iter().map(level).collect() };
-    Ok(Book { bids: side("bids")?, asks: side("asks")? })
-}
-
-fn level(row: &Value) -> Answer<(Price, Qty)> {
-    let at = |place: usize| row.get(place).and_then(exact);
-    match (at(0).filter(|price| *price > Decimal::ZERO), at(1).and_then(not_negative)) {
-        (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-        _ => Err(unknown("a level of the book without price and amount")),
-    }
+    Ok(Book { bids: levels(book, "bids")?, asks: levels(book, "asks")? })
 }
 
 /// The single row of an answer that has one.

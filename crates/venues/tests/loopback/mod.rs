@@ -1,6 +1,7 @@
 //! A server on loopback that is told what to do with each connection, and transports to it.
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
+use keel_net::Lookup;
 use keel_venues::api::{Bucket, VenueFacts};
 use keel_venues::client::{Gates, HttpOptions, HttpTransport, RetryPolicy};
 use keel_venues::http::{Charge, Kind, Method, Request, Transport, TransportError};
@@ -121,6 +122,7 @@ pub fn options() -> HttpOptions {
         timeout: Duration::from_secs(5),
         clock: || NOW_MS,
         random: || 0.0,
+        lookup: Lookup::default(),
     }
 }
 

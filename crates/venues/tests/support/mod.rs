@@ -31,6 +31,7 @@ pub struct Canned {
     replies: Mutex<VecDeque<Reply>>,
     pub sent: Mutex<Vec<(Kind, Request)>>,
     pub pauses: Mutex<Vec<Duration>>,
+    pub adopted: Mutex<Vec<(String, u32)>>,
     clock_shift_ms: AtomicI64,
     under_way: AtomicUsize,
     most_at_once: AtomicUsize,
@@ -85,6 +86,10 @@ impl Transport for Canned {
 
     fn pause(&self, wait: Duration) {
         self.pauses.lock().unwrap().push(wait);
+    }
+
+    fn adopt(&self, bucket: &str, units: u32) {
+        self.adopted.lock().unwrap().push((bucket.to_owned(), units));
     }
 }
 

@@ -1,0 +1,206 @@
+//! What the comparison with the venue finds: late executions, orders of others, markets that are
+//! gone; and what only the operator can decide.
+#![allow(clippy::unwrap_used)]
+
+mod double;
+
+use double::desk::{Desk, cause, connect, executed};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, intent, qty, symbol, ticker, venue};
+use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
+use keel_core::ports::{Broker, Clock};
+use keel_live::broker::Reconciliation;
+use pollster::block_on;
+use std::collections::BTreeSet;
+
+#[test]
+fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_execution_booked() {
+    for names_trades in [true, false] {
+        let mut desk = Desk::new();
+        desk.venue.inner().names_trades = names_trades;
+        desk.venue.fate(Fate::DeliveredTwice);
+        let (_, outcome) = desk.buy(0);
+        assert!(matches!(outcome, Outcome::Filled { .. }));
+        let found = desk.reconcile();
+        assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+        assert_eq!(desk.venue.inner().writes, 1);
+        assert_eq!(desk.balances().unwrap()[&ticker("USDT")].free, qty("800"));
+    }
+}
+
+#[test]
+fn f021_orders_of_others_are_told_once_and_left_alone() {
+    let mut desk = Desk::new();
+    desk.time.advance_ms(1000);
+    desk.venue.foreign("by-hand", &symbol("BTC/USDT"), Side::Sell, "0.5");
+    desk.venue.foreign_open("by-hand-2", &symbol("ETH/USDT"), Side::Sell, "1");
+    let found = desk.reconcile();
+    assert_eq!(found.notes.len(), 2, "{found:?}");
+    assert!(found.halted.is_empty());
+    let again = desk.reconcile();
+    assert!(again.notes.is_empty(), "{again:?}");
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+}
+
+#[test]
+fn f024_an_order_with_our_tag_that_the_journal_does_not_know_halts_everything() {
+    for open in [true, false] {
+        let mut desk = Desk::new();
+        let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+        if open {
+            desk.venue.foreign_open(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        } else {
+            desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+        }
+        desk.restart(None);
+        let found = desk.reconcile();
+        let reason = &found.halted[&venue("double")];
+        assert!(reason.contains("second instance or lost journal"), "{reason}");
+        let (_, next) = desk.buy(1);
+        assert!(cause(&next).contains("halted"), "{next:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_account_was_reconciled() {
+    let time = VirtualTime::new();
+    let double = Double::new(&time);
+    let mut broker = connect(&time, &double, None);
+    double.inner().down = true;
+    let found = block_on(broker.reconcile(&BTreeSet::new(), time.now()));
+    assert!(found.unread.contains_key(&venue("double")));
+    let intent = intent(0, "BTC/USDT", Side::Buy, "1", time.now());
+    let outcome = block_on(broker.place(&intent));
+    assert!(cause(&outcome).contains("not reconciled"), "{outcome:?}");
+    assert_eq!(double.inner().writes, 0);
+}
+
+#[test]
+fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Expires { tenths: 5 });
+    let (intent, outcome) = desk.buy(0);
+    assert!(desk.reconcile().halted.is_empty());
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.reconcile().halted.is_empty());
+    desk.venue.execute_late(&intent.id, "0.2");
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+    assert_eq!(executed(&outcome), qty("0.5"));
+}
+
+#[test]
+fn f009_a_second_delivery_before_a_restart_is_found_when_the_order_is_known_again() {
+    let mut desk = Desk::new();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.fate(Fate::DeliveredTwice);
+    let (intent, _) = desk.buy(0);
+    // Killed before the answer was written down, and started again a while later.
+    desk.time.advance_ms(600_000);
+    desk.restart(Some(&checkpoint));
+    assert!(desk.reconcile().halted.is_empty(), "nobody has looked at the order yet");
+    let outcome = desk.look_up(&intent);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}
+
+#[test]
+fn a_late_fill_while_the_process_was_down_for_days_halts() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Expires { tenths: 5 });
+    let (intent, _) = desk.buy(0);
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.execute_late(&intent.id, "0.2");
+    desk.time.advance_ms(3 * 24 * 3_600_000);
+    desk.restart(Some(&checkpoint));
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}
+
+#[test]
+fn an_execution_whose_order_the_venue_does_not_show_yet_is_not_called_foreign() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    let (intent, _) = desk.buy(0);
+    desk.venue.execute_late(&intent.id, "0.2");
+    desk.venue.inner().orders_purged = true;
+    assert!(desk.reconcile().halted.is_empty());
+    desk.venue.inner().orders_purged = false;
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}
+
+#[test]
+fn f061_a_delisted_market_does_not_keep_its_venue_from_starting() {
+    let mut desk = Desk::new();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.venue.inner().delisted.insert(symbol("ETH/USDT"));
+    desk.restart(Some(&checkpoint));
+    let found = desk.reconcile();
+    assert!(found.unread.is_empty() && found.halted.is_empty(), "{found:?}");
+    assert!(found.notes.len() == 1 && found.notes[0].contains("ETH/USDT"), "{found:?}");
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    assert_eq!(desk.reconcile(), Reconciliation::default(), "told once");
+}
+
+/// What nobody can decide by evidence goes to the operator, whose word then counts.
+fn assert_the_operator_decides(desk: &mut Desk, intent: &Intent) {
+    let outcome = desk.resolve(intent, 15);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.broker.release(&intent.id));
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    let outcome = desk.resolve(intent, 8);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
+fn f061_an_order_whose_market_is_delisted_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.place(intent(0, "ETH/USDT", Side::Buy, "1", desk.time.now()));
+    desk.venue.inner().delisted.insert(symbol("ETH/USDT"));
+    assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn an_execution_of_an_order_that_the_venue_does_not_show_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.venue.foreign("", &symbol("BTC/USDT"), Side::Buy, "0.3");
+    desk.venue.inner().orders_purged = true;
+    assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn every_reason_of_a_halt_is_kept() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Overfilled { tenths: 12 });
+    desk.buy(0);
+    let other = ClientOrderId::derive(DEPLOYMENT, 77, 0, 0);
+    desk.venue.foreign(other.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+    desk.reconcile();
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    let reasons = desk.halted().unwrap();
+    assert!(reasons.contains("were executed") && reasons.contains("second instance"), "{reasons}");
+}
+
+#[test]
+fn f015_an_order_too_old_for_the_venues_memory_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.restart(None);
+    desk.time.advance_ms(3 * 24 * 3_600_000);
+    assert_the_operator_decides(&mut desk, &intent);
+}

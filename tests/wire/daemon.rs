@@ -1,0 +1,198 @@
+//! The daemon as a process: it goes on, it stops in time, it takes edits of its configuration.
+
+use crate::support::{Bench, Daemon, rising, wait_for};
+use keel_simex::faults::{Action, Fault, When};
+use keel_simex::prices::Place;
+use keel_simex::server::Double;
+use serde_json::{Value, json};
+use std::io::{PipeReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Command;
+
+const LIVE: [&str; 3] = ["trade", "--live", "--yes"];
+
+/// A pipe that is full and that nobody reads, as a stopped terminal or supervisor leaves it.
+fn unread(command: &mut Command) -> (Daemon, PipeReader) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    command.stdout(writer.try_clone().unwrap()).stderr(writer.try_clone().unwrap());
+    let daemon = Daemon::start(command);
+    std::thread::spawn(move || while writer.write_all(&[b' '; 4096]).is_ok() {});
+    (daemon, reader)
+}
+
+#[test]
+fn f041_a_terminal_that_nobody_reads_holds_up_neither_cycles_nor_a_stop() {
+    let bench = Bench::new(rising());
+    let (daemon, _reader) = unread(&mut bench.command(&LIVE));
+    wait_for("many cycles", || bench.cycles_done() >= 20);
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.settles();
+}
+
+/// Starts, waits for a question that is answered after the test only, and stops.
+fn stops_while_hanging(double: Double, name: &str, endpoint: &str) {
+    let bench = Bench::new(rising());
+    let fault = Fault::standing(endpoint, When::Before, Action::DelayMs(30_000));
+    bench.simex.fault(fault.at(name));
+    let daemon = bench.daemon();
+    wait_for(endpoint, || bench.simex.calls(double, endpoint) > 0);
+    let before = bench.orders_sent();
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(bench.orders_sent(), before, "an order left after the stop");
+    bench.simex.clear_faults();
+    bench.traded(1);
+}
+
+#[test]
+fn f043_a_stop_while_the_first_look_at_an_exchange_hangs() {
+    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/time");
+}
+
+#[test]
+fn f043_a_stop_while_the_comparison_with_an_exchange_hangs() {
+    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/openOrders");
+}
+
+#[test]
+fn f043_a_stop_while_candles_hang() {
+    stops_while_hanging(Double::Binance, "binance", "GET /api/v3/klines");
+}
+
+#[test]
+fn f043_a_stop_while_coingecko_hangs() {
+    stops_while_hanging(Double::Coingecko, "coingecko", "GET /api/v3/coins/markets");
+}
+
+#[test]
+fn f043_a_stop_while_a_name_is_looked_up() {
+    let mut bench = Bench::new(rising());
+    bench.config["bot_settings"]["dry_run"] = true.into();
+    for venue in ["binance", "okx"] {
+        bench.config["exchange_configurations"][venue]["urls"]["api"] = "https://exchange".into();
+    }
+    bench.write_config();
+    // The system looks into this file for other names of hosts, and reads it until the writer ends.
+    let names = bench.path("names");
+    assert!(Command::new("mkfifo").arg(&names).status().unwrap().success());
+    let mut command = bench.command(&["trade"]);
+    let daemon = Daemon::quiet(command.env("HOSTALIASES", &names));
+    let mut writer = std::fs::OpenOptions::new();
+    writer.write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    let mut open = None;
+    wait_for("the look-up", || {
+        open = writer.open(&names).ok();
+        open.is_some()
+    });
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+/// Lines of the log with a text.
+fn said(bench: &Bench, text: &str) -> usize {
+    bench.log().lines().filter(|line| line.contains(text)).count()
+}
+
+fn cycles_go_on(bench: &Bench) {
+    let done = bench.cycles_done();
+    wait_for("more cycles", || bench.cycles_done() >= done + 5);
+}
+
+#[test]
+fn an_edit_of_the_configuration_counts_from_the_next_cycle_and_a_wrong_one_is_told_once() {
+    let mut bench = Bench::new(rising());
+    let all = bench.config.clone();
+    let kept = all["portfolio_assets"].as_array().unwrap().iter();
+    bench.config["portfolio_assets"] =
+        kept.filter(|asset| asset["ticker"] != "LINK").cloned().collect();
+    bench.config["bot_settings"]["min_order_value_usd"] = 1_000_000.into();
+    bench.write_config();
+    let daemon = bench.daemon();
+    wait_for("a cycle", || bench.cycles_done() > 0);
+    std::fs::write(bench.path("keel.json"), "{ \"bot_settings\": ").unwrap();
+    wait_for("the note", || said(&bench, "the last good one stays") > 0);
+    cycles_go_on(&bench);
+    assert_eq!(said(&bench, "the last good one stays"), 1);
+    assert_eq!(bench.orders_sent(), 0, "all were too small");
+    bench.write(&all);
+    assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));
+    wait_for("orders", || bench.orders_sent() > 0);
+    wait_for("the new asset", || bench.status()["LINK"].is_object());
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.config = all;
+    bench.settles();
+}
+
+/// The operator who writes this wants no orders, whatever else it takes.
+#[test]
+fn dry_run_that_is_set_while_it_trades_holds_orders_at_once_and_is_told() {
+    let bench = Bench::new(rising());
+    let daemon = bench.daemon();
+    wait_for("orders", || bench.orders_sent() > 0);
+    let mut dry = bench.config.clone();
+    dry["bot_settings"]["dry_run"] = true.into();
+    bench.write(&dry);
+    wait_for("the hold", || said(&bench, "Orders are held back: bot_settings.dry_run is true") > 0);
+    let before = bench.orders_sent();
+    assert!(bench.simex.move_price("ETH", 1.5) && bench.simex.move_price("SOL", 0.5));
+    cycles_go_on(&bench);
+    assert_eq!(bench.orders_sent(), before);
+    // A broken edit is no permission.
+    std::fs::write(bench.path("keel.json"), "{").unwrap();
+    cycles_go_on(&bench);
+    assert_eq!(bench.orders_sent(), before);
+    bench.write_config();
+    wait_for("orders again", || bench.orders_sent() > before);
+    assert!(said(&bench, "No longer held back") > 0);
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.settles();
+}
+
+#[test]
+fn what_only_a_start_reads_is_told_with_its_name_and_the_old_value_stays() {
+    let bench = Bench::new(rising());
+    let daemon = bench.daemon();
+    wait_for("a cycle", || bench.cycles_done() > 0);
+    let mut edited = bench.config.clone();
+    edited["paths"]["journal_path"] = "other.sqlite".into();
+    edited["exchange_configurations"]["okx"]["sandbox"] = true.into();
+    bench.write(&edited);
+    let told = "needs a restart: paths.journal_path, exchange_configurations.okx.sandbox;";
+    wait_for("the note", || said(&bench, "needs a restart") > 0);
+    assert_eq!(said(&bench, told), 1, "{}", bench.log());
+    cycles_go_on(&bench);
+    assert_eq!(said(&bench, "Orders are held back: exchange_configurations.okx.sandbox"), 1);
+    assert!(!bench.path("other.sqlite").exists());
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn paper_trading_stays_paper_when_dry_run_is_taken_away_and_says_so() {
+    let mut bench = Bench::new(rising());
+    bench.config["bot_settings"]["dry_run"] = true.into();
+    bench.write_config();
+    let daemon = Daemon::quiet(&mut bench.command(&["trade"]));
+    wait_for("a cycle", || bench.cycles_done() > 0);
+    bench.config["bot_settings"]["dry_run"] = false.into();
+    bench.write_config();
+    wait_for("the note", || said(&bench, "still paper trading") > 0);
+    cycles_go_on(&bench);
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(bench.orders_sent(), 0);
+}
+
+#[test]
+fn each_line_of_a_json_log_is_json() {
+    let mut bench = Bench::new(rising());
+    bench.config["logging"] = json!({ "level": "DEBUG", "json": true });
+    bench.write_config();
+    bench.traded(2);
+    let log = bench.log();
+    let lines: Vec<Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().all(|line| line["level"].is_string() && line["timestamp"].is_string()));
+    assert!(
+        lines.iter().any(|line| {
+            line["fields"]["message"] == "order" && line["fields"]["venue"] == "okx"
+        }),
+        "{log}"
+    );
+}
