@@ -1,6 +1,7 @@
 //! The edges of Keel: files, terminal, clock and journal around the pure core.
 
 pub mod backtesting;
+mod candle_export;
 pub mod cli;
 pub mod commands;
 pub mod daemon;

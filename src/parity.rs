@@ -406,6 +406,10 @@ impl MarketData for RecordedMarket<'_> {
         Ok(found)
     }
 
+    fn prices_are_recorded(&self) -> bool {
+        true
+    }
+
     async fn caps(&self, _assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         // The caps that were seen are in the state already.
         Ok(BTreeMap::new())

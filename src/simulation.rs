@@ -1,6 +1,7 @@
 //! A run over a tape: the daemon's own loop with a clock that the tape moves, a paper broker and the
 //! journal. `keel demo` and `keel trade --replay` are this.
 
+use crate::candle_export::CandleExport;
 use crate::daemon::{self, Observer, Pace};
 use crate::exit::{Code, Failure};
 use crate::journal::{Durability, Journal, Mode, NewJournal, Reader};
@@ -245,17 +246,18 @@ fn write_files(config: &Config, state: &State) -> Result<(), Failure> {
 
 /// The candles that the last signals were made from, one CSV per market and timeframe.
 fn export_candles(config: &Config, tape: &Tape, clock: &TapeClock) -> Result<(), Failure> {
-    use keel_core::candle::{Candle, Window};
+    use keel_core::candle::Window;
     use keel_core::ports::Clock as _;
     let Some(directory) = &config.paths.ohlcv_export_dir else { return Ok(()) };
+    let mut export = CandleExport::default();
     for (venue_id, venue) in &tape.venues {
         for (symbol, by_timeframe) in &venue.candles {
             for (timeframe, series) in by_timeframe {
                 let limit = config.policy.settings.indicator_history_size;
                 let window = Window::closed(series, clock.now(), limit);
-                let candles: Vec<Candle> = window.candles().collect();
-                let name = format!("{venue_id}_{}-{}_{timeframe}.csv", symbol.base, symbol.quote);
-                keel_data::write_csv(&directory.join(name), &candles)
+                let market = (venue_id.clone(), symbol.clone(), *timeframe);
+                export
+                    .write(directory, &market, &window)
                     .map_err(|error| Failure::from_error(Code::CannotWrite, &error))?;
             }
         }

@@ -3,8 +3,9 @@
 use super::files;
 use crate::output;
 use keel_config::Config;
+use keel_core::asset::Symbol;
 use keel_core::order::{Fill, Outcome};
-use keel_core::record::{CycleRecord, Execution};
+use keel_core::record::{CycleRecord, Execution, Trigger};
 use keel_telegram::{Event, EventKind};
 use rust_decimal::Decimal;
 
@@ -25,11 +26,11 @@ pub fn shutdown(reason: &str) -> Event {
     Event::new(EventKind::Shutdown, format!("Keel ends: {reason}"))
 }
 
-/// What a cycle gives to report: nothing unless it sent orders; else each fill, what is unknown or
-/// was refused, and a summary with log and status as files.
+/// What a cycle gives to report: nothing unless it had orders or was asked for; else each fill, what
+/// is unknown or was refused, and a summary with log and status as files.
 #[must_use]
 pub fn of_cycle(config: &Config, record: &CycleRecord) -> Vec<Event> {
-    if record.executions.is_empty() {
+    if record.executions.is_empty() && record.trigger != Trigger::Requested {
         return Vec::new();
     }
     let mut events: Vec<Event> =
@@ -51,6 +52,9 @@ pub fn of_cycle(config: &Config, record: &CycleRecord) -> Vec<Event> {
         if count > 0 {
             lines.push(format!("Orders {shown}: {count}"));
         }
+    }
+    if record.executions.is_empty() {
+        lines.push("No orders: /plan says why".to_owned());
     }
     lines.extend(record.notes.iter().map(|note| format!("Note: {note}")));
     let title =
@@ -75,12 +79,11 @@ fn of_order(config: &Config, execution: &Execution) -> Event {
         config.policy.stablecoin
     );
     match &execution.outcome {
-        Outcome::Filled { fills } => {
-            Event::new(EventKind::Fill, format!("Filled: {what}")).body(executed(fills))
-        }
+        Outcome::Filled { fills } => Event::new(EventKind::Fill, format!("Filled: {what}"))
+            .body(executed(&order.symbol, fills)),
         Outcome::Partial { fills } => {
             Event::new(EventKind::Fill, format!("Filled in part: {what}"))
-                .body(format!("asked for {asked}\n{}", executed(fills)))
+                .body(format!("asked for {asked}\n{}", executed(&order.symbol, fills)))
         }
         Outcome::Rejected { reason } => Event::new(EventKind::Error, format!("Refused: {what}"))
             .body(format!("{asked}\n{reason}")),
@@ -95,10 +98,11 @@ fn of_order(config: &Config, execution: &Execution) -> Event {
 }
 
 /// Amount, average price and fees.
-fn executed(fills: &[Fill]) -> String {
+fn executed(symbol: &Symbol, fills: &[Fill]) -> String {
     let amount: Decimal = fills.iter().map(|fill| fill.amount.get()).sum();
     let cost: Decimal = fills.iter().map(|fill| fill.cost).sum();
     let Some(price) = cost.checked_div(amount) else { return "nothing was executed".to_owned() };
+    let quote = &symbol.quote;
     let mut fees: std::collections::BTreeMap<&str, Decimal> = std::collections::BTreeMap::new();
     for fill in fills {
         *fees.entry(fill.fee.asset.as_str()).or_default() += fill.fee.amount.get();
@@ -106,10 +110,11 @@ fn executed(fills: &[Fill]) -> String {
     let fees: Vec<String> =
         fees.iter().map(|(asset, amount)| format!("{} {asset}", amount.normalize())).collect();
     format!(
-        "{} at {}, together {}; fee {}",
+        "{} {} for {} {quote}, at {} {quote}; fee {}",
         amount.normalize(),
+        symbol.base,
+        output::price(&cost.round_dp(8).to_string()),
         output::price(&price.to_string()),
-        output::decimal(cost, 2),
         if fees.is_empty() { "none".to_owned() } else { fees.join(" + ") }
     )
 }

@@ -16,10 +16,10 @@ pub(super) fn health(
     now: Timestamp,
 ) -> Result<Answer, JournalError> {
     let mut lines = vec![format!(
-        "Keel {} is {}; it started {} ago.{}",
+        "Keel {} started {} ago; trading is {}.{}",
         env!("CARGO_PKG_VERSION"),
-        context.run.name(),
         ago(now, context.started_at),
+        context.run.name(),
         held(context)
     )];
     match reader.cycle(None)? {
@@ -39,10 +39,14 @@ pub(super) fn health(
     }
     for (venue, health) in &context.venues {
         let trouble = health.trouble.as_deref().unwrap_or("works");
-        let clock = health.clock_offset_ms.map_or_else(String::new, |offset| {
-            format!(", its clock is {offset:+} ms from this one")
-        });
-        lines.push(format!("{venue}: {trouble}{clock}."));
+        let clock = health.clock.map_or_else(
+            || "not measured".to_owned(),
+            |clock| {
+                let (offset_ms, ago) = (clock.offset_ms, ago(now, clock.at));
+                format!("{offset_ms:+} ms from this one, measured {ago} ago")
+            },
+        );
+        lines.push(format!("{venue}: {trouble}; its clock: {clock}."));
     }
     if let Some(state) = context.state(reader)? {
         lines.push(caps(context, &state, now));
@@ -51,7 +55,8 @@ pub(super) fn health(
             count => format!("Orders of unknown outcome: {count}; their markets are left alone."),
         });
     }
-    lines.extend(context.notes.iter().map(|note| format!("Note: {note}")));
+    // They were true then; whether they still are is for the lines above.
+    lines.extend(context.notes.iter().map(|(at, note)| format!("{}: {note}", minute(*at))));
     Ok(Answer::text(lines.join("\n")))
 }
 

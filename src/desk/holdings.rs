@@ -119,7 +119,7 @@ fn head(
         .cycle_at
         .map_or_else(String::new, |at| format!(" at {} ({} ago)", minute(at), ago(now, at)));
     Ok(format!(
-        "Keel is {} ({}). Cycle {}{when}.{}\nWorth {} {stablecoin}, of it {} free.",
+        "Trading is {} ({}). Cycle {}{when}.{}\nWorth {} {stablecoin}, of it {} free.",
         context.run.name(),
         reader.mode()?,
         state.cycle,
@@ -150,8 +150,13 @@ fn remarks(
         })
         .collect();
     let cycle = reader.cycle(Some(state.cycle))?;
-    let notes = cycle.into_iter().flat_map(|cycle| cycle.notes).chain(context.notes.clone());
+    let notes = cycle.into_iter().flat_map(|cycle| cycle.notes);
     lines.extend(notes.map(|note| format!("Note: {note}")));
+    if let Some((at, _)) = context.notes.last() {
+        let count = context.notes.len();
+        lines
+            .push(format!("Notes about accounts: {count} in /health, the last of {}", minute(*at)));
+    }
     Ok(lines)
 }
 

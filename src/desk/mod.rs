@@ -3,6 +3,7 @@
 
 mod events;
 mod files;
+mod flows;
 mod health;
 mod holdings;
 mod orders;
@@ -17,9 +18,9 @@ use keel_config::Config;
 use keel_core::asset::VenueId;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use keel_telegram::{Answer, Command, Request};
+use keel_live::market::ClockReading;
+use keel_telegram::{Answer, Command};
 use std::collections::BTreeMap;
-use tokio::sync::{mpsc, watch};
 
 /// What the daemon tells the desk, after each cycle and whenever something changes.
 #[derive(Clone, Debug)]
@@ -36,8 +37,8 @@ pub struct DeskContext {
     pub venues: BTreeMap<VenueId, VenueHealth>,
     /// What keeps orders back although nobody paused.
     pub held: Vec<String>,
-    /// What the operator should know that no cycle tells.
-    pub notes: Vec<String>,
+    /// What the operator should know that no cycle tells, and when it was found.
+    pub notes: Vec<(Timestamp, String)>,
 }
 
 /// Whether the daemon trades.
@@ -49,8 +50,6 @@ pub enum RunState {
     Paused,
     /// Stopped by the operator.
     Stopped,
-    /// Stopped by Keel itself.
-    Halted,
 }
 
 /// How an exchange does.
@@ -58,8 +57,8 @@ pub enum RunState {
 pub struct VenueHealth {
     /// What is wrong with it, if anything.
     pub trouble: Option<String>,
-    /// How far its clock is ahead of this one, milliseconds.
-    pub clock_offset_ms: Option<i64>,
+    /// Its clock beside this one, as last measured.
+    pub clock: Option<ClockReading>,
 }
 
 impl DeskContext {
@@ -87,27 +86,20 @@ impl DeskContext {
 }
 
 impl RunState {
-    /// The word in messages.
+    /// How trading is, in messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Running => "running",
+            Self::Running => "on",
             Self::Paused => "paused",
             Self::Stopped => "stopped",
-            Self::Halted => "halted",
         }
     }
 }
 
 /// Answers what only reads, at `now`. For a command that needs the daemon it says so.
 #[must_use]
-pub fn answer(request: &Request, context: &DeskContext, now: Timestamp) -> Answer {
-    answer_command(&request.command, context, now)
-}
-
-/// The same for a command.
-#[must_use]
-pub fn answer_command(command: &Command, context: &DeskContext, now: Timestamp) -> Answer {
+pub fn answer(command: &Command, context: &DeskContext, now: Timestamp) -> Answer {
     match command {
         Command::Version => Answer::text(format!("Keel {}", env!("CARGO_PKG_VERSION"))),
         Command::Logs => files::logs(&context.config),
@@ -139,25 +131,6 @@ fn from_journal(
         Command::ShowConfig => files::show_config(&context.config, reader),
         Command::Report => files::report(&context.config, reader),
         _ => Ok(Answer::text("This command needs the daemon, which does not take it now.")),
-    }
-}
-
-/// Answers what only reads and passes on the rest, until the commands end. A running cycle is not
-/// waited for.
-pub async fn serve(
-    mut commands: mpsc::Receiver<Request>,
-    context: watch::Receiver<DeskContext>,
-    control: mpsc::Sender<Request>,
-    now: impl Fn() -> Timestamp,
-) {
-    while let Some(request) = commands.recv().await {
-        if request.command.is_read_only() {
-            let answer = answer(&request, &context.borrow(), now());
-            request.answer(answer);
-        } else if let Err(refused) = control.try_send(request) {
-            let answer = Answer::text("Keel is busy with other commands; try again in a minute.");
-            refused.into_inner().answer(answer);
-        }
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn plan(context: &DeskContext, reader: &Reader) -> Result<Answer, Jou
         .collect();
     let table = output::table(&["asset", "weight", "target", "change", ""], 1, rows);
     let mut answer = Answer::text(format!(
-        "Cycle {number} at {}, because of: {}. Worth {} {stablecoin} before its orders.",
+        "Cycle {number} at {}, because of: {}. Worth {} {stablecoin} before its orders; amounts are in {stablecoin}.",
         minute(Timestamp::from_ms(cycle.at_ms)),
         cycle.trigger,
         output::money(&cycle.total_before, 2)

@@ -1,5 +1,6 @@
 //! `/profit`, `/daily` and `/performance`: what was gained, from the journal.
 
+use super::flows::{deposits, flows, number, sum};
 use super::{DeskContext, NO_CYCLE, minute};
 use crate::journal::{BookedFill, CycleRow, JournalError, Reader};
 use crate::output;
@@ -8,30 +9,20 @@ use keel_telegram::Answer;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 
-/// Differences below this are rounding or fees, not deposits.
-const DEPOSIT_MIN: Decimal = Decimal::ONE;
-
-/// The gain since the first cycle, beside what came or went in the stablecoin.
+/// The gain since the first cycle, beside what came or went.
 pub(super) fn profit(context: &DeskContext, reader: &Reader) -> Result<Answer, JournalError> {
-    let (Some(first), Some(last)) = (reader.cycle(Some(1))?, reader.cycle(None)?) else {
+    let (Some(first), Some(last)) = (first_cycle(reader)?, reader.cycle(None)?) else {
         return Ok(Answer::text(NO_CYCLE));
     };
     let stablecoin = &context.config.policy.stablecoin;
     let (start, end) = (number(&first.total_before), number(&last.total_after));
-    let (mut moved, mut movements) = (Decimal::ZERO, 0_u64);
-    reader.each_pause(|after, before_next| {
-        let difference = number(&before_next) - number(&after);
-        if difference.abs() >= DEPOSIT_MIN {
-            moved += difference;
-            movements += 1;
-        }
-    })?;
-    let gain = end - start - moved;
+    let flows = flows(reader, first.cycle, last.cycle)?;
+    let gain = end - start - sum(&flows);
     let mut lines = vec![
         format!(
             "Gain {} {stablecoin} ({}) since {}",
             signed(gain),
-            change(gain, start),
+            change(gain, start + deposits(&flows)),
             minute(Timestamp::from_ms(first.at_ms))
         ),
         format!(
@@ -41,20 +32,15 @@ pub(super) fn profit(context: &DeskContext, reader: &Reader) -> Result<Answer, J
             last.cycle
         ),
     ];
-    if movements > 0 {
-        lines.push(format!(
-            "Deposits and withdrawals of {stablecoin} between cycles, not counted as gain: {} ({movements} times)",
-            signed(moved)
-        ));
+    if !flows.is_empty() {
+        let moved = signed(sum(&flows));
+        lines.push(format!("Deposits and withdrawals, not counted as gain: {moved} {stablecoin}"));
     }
-    lines.push(
-        "Percent is of the first value. Fees are in it; deposits and withdrawals of other assets count as gain."
-            .to_owned(),
-    );
+    lines.push("Fees are taken off. Percent is of the first value and the deposits.".to_owned());
     Ok(Answer::text(lines.join("\n")))
 }
 
-/// Value at the end of each of the last days, UTC, and what changed.
+/// Value at the end of each of the last days, UTC, and what was gained.
 pub(super) fn daily(
     context: &DeskContext,
     reader: &Reader,
@@ -65,47 +51,65 @@ pub(super) fn daily(
     let today = Timeframe::D1.floor(now).ms();
     let since = today.saturating_sub((days - 1).saturating_mul(Timeframe::D1.ms()));
     let ends = reader.day_ends(since)?;
-    let Some(earliest) = ends.first() else {
+    let (Some(first), Some(last)) = (first_cycle(reader)?, ends.last()) else {
         return Ok(Answer::text("No cycle has finished in these days."));
     };
-    let mut before = match reader.cycle_before(since)? {
-        Some(cycle) => number(&cycle.total_after),
-        // The first day begins with the first cycle of all.
-        None => reader.cycle(Some(1))?.map_or_else(
-            || number(&earliest.total_before),
-            |cycle: CycleRow| number(&cycle.total_before),
-        ),
+    // The first day begins with the first cycle of all.
+    let (from, mut before) = match reader.cycle_before(since)? {
+        Some(cycle) => (cycle.cycle, number(&cycle.total_after)),
+        None => (first.cycle, number(&first.total_before)),
     };
-    let mut rows = Vec::new();
+    let stablecoin = context.config.policy.stablecoin.as_str();
+    let mut flows = flows(reader, from, last.cycle)?;
+    let (mut rows, mut remarks) = (Vec::new(), Vec::new());
     for end in &ends {
         let value = number(&end.total_after);
         let date = Timestamp::from_ms(end.at_ms).to_string();
-        rows.push(vec![
-            date.get(..10).unwrap_or(&date).to_owned(),
-            output::decimal(value, 2),
-            signed(value - before),
-            change(value - before, before),
-        ]);
-        before = value;
+        let date = date.get(..10).unwrap_or(&date).to_owned();
+        let later = flows.split_off(flows.partition_point(|flow| flow.at_ms <= end.at_ms));
+        let gain = value - before - sum(&flows);
+        if !flows.is_empty() {
+            let moved = signed(sum(&flows));
+            remarks.push(format!("{date}: deposits and withdrawals {moved} {stablecoin}"));
+        }
+        let change = change(gain, before + deposits(&flows));
+        rows.push(vec![date, output::decimal(value, 2), signed(gain), change]);
+        (before, flows) = (value, later);
     }
     rows.reverse();
-    let header = ["day", context.config.policy.stablecoin.as_str(), "change", ""];
-    Ok(Answer::table(output::table(&header, 1, rows))
-        .and_text("Days are UTC; deposits and withdrawals are part of the change."))
+    remarks.push("Days are UTC; deposits and withdrawals do not count as gain.".to_owned());
+    Ok(Answer::table(output::table(&["day", stablecoin, "gain", ""], 1, rows))
+        .and_text(remarks.join("\n")))
+}
+
+/// The first cycle that ended. A crash may have cost the ones before it.
+fn first_cycle(reader: &Reader) -> Result<Option<CycleRow>, JournalError> {
+    let last = reader.cycle(None)?.map_or(0, |cycle| cycle.cycle);
+    (1..=last).find_map(|number| reader.cycle(Some(number)).transpose()).transpose()
 }
 
 /// What each asset gained: what it is worth now and brought, less what it was worth and cost.
 pub(super) fn performance(context: &DeskContext, reader: &Reader) -> Result<Answer, JournalError> {
-    let Some(state) = context.state(reader)? else { return Ok(Answer::text(NO_CYCLE)) };
+    let (Some(state), Some(first), Some(last)) =
+        (context.state(reader)?, first_cycle(reader)?, reader.cycle(None)?)
+    else {
+        return Ok(Answer::text(NO_CYCLE));
+    };
     let stablecoin = context.config.policy.stablecoin.as_str();
     let mut books: BTreeMap<String, Book> = BTreeMap::new();
-    for decision in reader.decisions(1)? {
+    for decision in reader.decisions(first.cycle)? {
         books.entry(decision.ticker).or_default().start = number(&decision.value);
     }
     for (ticker, asset) in &state.assets {
         books.entry(ticker.to_string()).or_default().end = asset.value.get();
     }
     reader.each_fill(|fill| count(&fill, stablecoin, &mut books))?;
+    for flow in flows(reader, first.cycle, last.cycle)? {
+        for (ticker, value) in flow.by_ticker {
+            let book = books.entry(ticker).or_default();
+            *(if value > Decimal::ZERO { &mut book.bought } else { &mut book.sold }) += value.abs();
+        }
+    }
     books.remove(stablecoin);
     let mut rows: Vec<(Decimal, Vec<String>)> = books
         .into_iter()
@@ -128,7 +132,7 @@ pub(super) fn performance(context: &DeskContext, reader: &Reader) -> Result<Answ
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     let table = output::table(&["asset", stablecoin, "", "fills"], 1, rows);
     Ok(Answer::table(table).and_text(
-        "Gain of each asset since the first cycle, after fees; percent of what was put in.",
+        "Gain of each asset since the first cycle, after fees and without deposits; percent of what was put in.",
     ))
 }
 
@@ -164,10 +168,6 @@ fn count(fill: &BookedFill, stablecoin: &str, books: &mut BTreeMap<String, Book>
     {
         book.bought += number(&fill.fee_amount);
     }
-}
-
-fn number(text: &str) -> Decimal {
-    text.parse().unwrap_or_default()
 }
 
 fn signed(value: Decimal) -> String {

@@ -1,5 +1,7 @@
 //! What an operator or the system may ask of a running daemon.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,10 +9,13 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 /// Requests to the loop. They are flags: asking twice is asking once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Controls {
     paused: AtomicBool,
     held: Mutex<Option<String>>,
+    /// There while trading is paused. A file of its own, because the journal belongs to the cycle
+    /// that is running, and a pause must hold even when that cycle is killed.
+    pause_file: PathBuf,
     distribute: AtomicBool,
     reload: AtomicBool,
     /// Since when.
@@ -19,10 +24,43 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// Decide and record, but send nothing; or trade again.
-    pub fn set_paused(&self, paused: bool) {
+    /// Nothing is asked for; a pause from before the start goes on. Its file is beside `journal`.
+    #[must_use]
+    pub fn new(journal: &Path) -> Self {
+        let pause_file = journal.with_extension("paused");
+        Self {
+            // What cannot be looked up counts as paused.
+            paused: AtomicBool::new(pause_file.try_exists().unwrap_or(true)),
+            held: Mutex::default(),
+            pause_file,
+            distribute: AtomicBool::default(),
+            reload: AtomicBool::default(),
+            stopping: watch::Sender::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Decide and record, but send nothing; or trade again. It holds from this moment on, also for
+    /// a cycle that is running.
+    ///
+    /// # Errors
+    /// When it could not be written down, so that a restart would forget it.
+    pub fn set_paused(&self, paused: bool) -> io::Result<()> {
         self.paused.store(paused, Ordering::SeqCst);
         self.wake.notify_one();
+        if paused {
+            return keel_files::write_atomic(&self.pause_file, b"");
+        }
+        match std::fs::remove_file(&self.pause_file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The file that is there while trading is paused.
+    #[must_use]
+    pub fn pause_file(&self) -> &Path {
+        &self.pause_file
     }
 
     /// Whether orders are held back.
@@ -46,6 +84,12 @@ impl Controls {
     pub fn ask_to_distribute(&self) {
         self.distribute.store(true, Ordering::SeqCst);
         self.wake.notify_one();
+    }
+
+    /// Whether a cycle is asked for, before its time.
+    #[must_use]
+    pub fn wants_cycle(&self) -> bool {
+        self.distribute.load(Ordering::SeqCst) || self.reload.load(Ordering::SeqCst)
     }
 
     /// Whether a distribution was asked for; forgotten with the answer.

@@ -1,4 +1,5 @@
-//! The last door before a venue: closed while the daemon stops, and for cycles that took too long.
+//! The last door before a venue: closed while the operator pauses, while the daemon stops, and for
+//! cycles that took too long.
 
 use super::controls::Controls;
 use keel_core::asset::{Ticker, VenueId};
@@ -43,6 +44,9 @@ impl<B> Gate<B> {
         }
         if self.controls.held().is_some() {
             return Some("not sent: the configuration asks for another kind of trading");
+        }
+        if self.controls.is_paused() {
+            return Some("not sent: trading is paused by the operator");
         }
         // One clock stands still while a machine sleeps, the other may be set: either counts.
         let too_old = self.begun.is_some_and(|(instant, time)| {

@@ -70,7 +70,7 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     end_with_any_panic();
     let config = cli::load_config(config_path)?;
     let mode = mode::decide(&config, options.live)?;
-    let controls = Arc::new(Controls::default());
+    let controls = Arc::new(Controls::new(&config.paths.journal));
     end_with_a_signal(&controls)?;
     let credentials = cli::resolve_credentials(&config)?;
     let real = matches!(mode, Mode::Live | Mode::Sandbox);
@@ -198,13 +198,14 @@ impl Start<'_> {
         if let Some((venue, why)) = account.refused().iter().find(|(_, why)| is_for_operator(why)) {
             return Err(Failure::new(Code::BadInput, format!("{venue}: {why}")));
         }
-        if state.cycle == 0 && !self.options.yes {
+        if state.cycle == 0 {
             self.ask(market, &account, &state).await?;
         }
         Ok((account, state))
     }
 
-    /// Shows what the first cycle would do, and goes on only when the operator wants it.
+    /// Shows what the first cycle would do, and goes on only when the operator wants it, or wanted it
+    /// before the start.
     async fn ask(
         &self,
         market: &LiveMarket,
@@ -217,11 +218,11 @@ impl Start<'_> {
             .map_err(|error| {
                 Failure::new(Code::Failed, format!("the first plan cannot be made: {error}"))
             })?;
-        let config = self.config.clone();
+        let (config, is_confirmed) = (self.config.clone(), self.options.yes);
         // Who reads and types may take long, and a stop must be heard meanwhile.
         let answer = tokio::task::spawn_blocking(move || {
             preview::show(&config, &record);
-            preview::confirmed()
+            if is_confirmed { Some(true) } else { preview::confirmed() }
         });
         match answer.await.ok().flatten() {
             Some(true) => Ok(()),
@@ -243,8 +244,13 @@ impl Start<'_> {
         let asked = Arc::clone(&controls);
         self.links.write_only_while(&(Arc::new(move || asked.may_trade()) as _));
         let mut desk = DeskContext::new(self.config.clone(), MachineTime.now());
-        if state.paused {
+        let is_paused = controls.is_paused();
+        if is_paused {
             desk.run = RunState::Paused;
+            output::remark(format!(
+                "trading is paused: type /start in Telegram; or stop, remove {}, and start again",
+                controls.pause_file().display()
+            ));
         }
         let desk = Arc::new(Mutex::new(desk));
         let notifier = match desk::telegram_settings(&self.config, &self.credentials)? {
@@ -258,7 +264,10 @@ impl Start<'_> {
             }
         };
         let mut reporter = Reporter::new(notifier.clone(), desk);
-        let text = self.mode.to_string();
+        let mut text = self.mode.to_string();
+        if is_paused {
+            text.push_str(", trading is paused");
+        }
         output::remark(format!("{text}; stop with Ctrl-C, the same command continues"));
         reporter.event(Event::Started(text));
         let path = self.config.path.clone();
@@ -275,6 +284,7 @@ impl Start<'_> {
             controls,
             reporter,
             cycles: self.options.cycles,
+            is_paused,
         };
         let ended = session.run().await;
         let reason = match &ended {
@@ -391,7 +401,7 @@ mod tests {
                 std::future::pending::<()>().await;
             });
         }
-        end_with_a_signal(&Arc::default()).unwrap();
+        end_with_a_signal(&Arc::new(Controls::new(Path::new("none")))).unwrap();
         output::remark("it listens");
         // As a disk does that hangs: nothing is polled any more.
         std::thread::sleep(Duration::from_secs(3600));

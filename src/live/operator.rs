@@ -1,4 +1,5 @@
 //! Commands of operators: those that change something go to the loop, the others to the desk.
+//! Neither waits for the other, nor for a cycle.
 
 use super::controls::Controls;
 use crate::desk::{self, DeskContext, RunState};
@@ -16,45 +17,65 @@ pub async fn serve(
 ) {
     while let Some(request) = commands.recv().await {
         tracing::info!(user = request.user_id, command = ?request.command, "asked in the chat");
-        let answer = match control(&request.command, &desk, &controls) {
-            Some(text) => Answer::text(text),
-            None => {
-                let context = desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                desk::answer(&request, &context, MachineTime.now())
-            }
-        };
-        request.answer(answer);
+        if let Some(text) = control(&request.command, &desk, &controls) {
+            request.answer(Answer::text(text));
+            continue;
+        }
+        let context = desk.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A long journal takes seconds to read; a stop that is typed meanwhile must not wait.
+        tokio::task::spawn_blocking(move || {
+            let answer = desk::answer(&request.command, &context, MachineTime.now());
+            request.answer(answer);
+        });
     }
 }
 
 /// Passes on what changes something, and says what happens now.
 fn control(command: &Command, desk: &Mutex<DeskContext>, controls: &Controls) -> Option<String> {
-    let run = |run: RunState| desk.lock().unwrap_or_else(PoisonError::into_inner).run = run;
+    let set_paused = |run: RunState| {
+        desk.lock().unwrap_or_else(PoisonError::into_inner).run = run;
+        controls.set_paused(run != RunState::Running)
+    };
     let text = match command {
+        Command::Start if !controls.is_paused() => "Trading is not stopped.".to_owned(),
         Command::Start => {
-            run(RunState::Running);
-            controls.set_paused(false);
-            "Trading goes on with the next cycle."
+            let is_kept = set_paused(RunState::Running);
+            // The signals of the meantime were seen and not acted on.
+            controls.ask_to_distribute();
+            with_warning("Trading goes on: a cycle starts now and distributes.", is_kept)
         }
-        Command::Stop => {
-            run(RunState::Stopped);
-            controls.set_paused(true);
-            "Trading is stopped. What is held is kept; /start goes on."
-        }
-        Command::Pause => {
-            run(RunState::Paused);
-            controls.set_paused(true);
-            "No new orders; data and signals stay up to date. /start goes on."
+        Command::Stop => with_warning(
+            "Trading is stopped: no order leaves any more, also not of a cycle that is running. What is held is kept; /start goes on.",
+            set_paused(RunState::Stopped),
+        ),
+        Command::Pause => with_warning(
+            "No new orders, also not of a cycle that is running; data and signals stay up to date. /start goes on.",
+            set_paused(RunState::Paused),
+        ),
+        Command::Rebalance if controls.is_paused() => {
+            "Trading is stopped, so nothing is distributed. /start comes first; it distributes as well."
+                .to_owned()
         }
         Command::Rebalance => {
             controls.ask_to_distribute();
-            "A cycle starts now and distributes; its report follows."
+            "A cycle starts now and distributes; its report follows.".to_owned()
         }
         Command::ReloadConfig => {
             controls.ask_to_reload();
-            "The configuration is read again now. If it is wrong, the last good one stays and a message says so."
+            "The configuration is read again now. A message says what changed or what is wrong with it; without one, it is the same as before."
+                .to_owned()
         }
         _ => return None,
     };
-    Some(text.to_owned())
+    Some(text)
+}
+
+/// With a warning when a restart would forget what was asked for.
+fn with_warning(text: &str, kept: std::io::Result<()>) -> String {
+    match kept {
+        Ok(()) => text.to_owned(),
+        Err(error) => format!(
+            "{text} But it could not be written down ({error}): a restart would not know of it."
+        ),
+    }
 }

@@ -37,7 +37,7 @@ pub async fn preview<C: Clock, M: MarketData, B: Broker>(
         deployment: "preview".to_owned(),
         at_start: true,
         requested: false,
-        paused: state.paused,
+        paused: false,
     };
     run_cycle(&mut world, policy, &mut state.clone(), &options)
         .await

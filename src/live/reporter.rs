@@ -1,16 +1,22 @@
 //! Tells the world what happened: files, log, messages. It cannot change a cycle, and what it cannot
 //! write it says once.
 
+use crate::candle_export::CandleExport;
 use crate::desk::{self, DeskContext, VenueHealth};
 use crate::{logging, output, status};
 use keel_config::Config;
 use keel_core::asset::{Ticker, VenueId};
+use keel_core::candle::Window;
 use keel_core::decision::Reason;
+use keel_core::ports::Clock as _;
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
+use keel_live::market::{ClockReading, Want};
+use keel_live::time::MachineTime;
 use keel_telegram::{Event as Message, EventKind, Notifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What happened outside of a cycle.
@@ -45,6 +51,8 @@ pub struct Reporter {
     notifier: Notifier,
     desk: Arc<Mutex<DeskContext>>,
     file_error: Option<String>,
+    export: CandleExport,
+    export_error: Option<String>,
     /// What is wrong with assets and venues, so that only changes are told.
     stale: BTreeSet<Ticker>,
     caps_stale: bool,
@@ -54,11 +62,13 @@ pub struct Reporter {
 impl Reporter {
     /// Reports to files, log and `notifier`, and tells the desk.
     #[must_use]
-    pub const fn new(notifier: Notifier, desk: Arc<Mutex<DeskContext>>) -> Self {
+    pub fn new(notifier: Notifier, desk: Arc<Mutex<DeskContext>>) -> Self {
         Self {
             notifier,
             desk,
             file_error: None,
+            export: CandleExport::default(),
+            export_error: None,
             stale: BTreeSet::new(),
             caps_stale: false,
             away: BTreeMap::new(),
@@ -76,7 +86,13 @@ impl Reporter {
     }
 
     /// A cycle ended.
-    pub fn cycle(&mut self, config: &Config, record: &CycleRecord, state: &State) {
+    pub fn cycle(
+        &mut self,
+        config: &Config,
+        record: &CycleRecord,
+        state: &State,
+        clocks: &BTreeMap<VenueId, ClockReading>,
+    ) {
         logging::cycle(record);
         self.write_files(config, state);
         output::remark(line(config, record));
@@ -92,25 +108,47 @@ impl Reporter {
             .into_iter()
             .map(|venue| {
                 let trouble = self.away.get(&venue).cloned();
-                (venue, VenueHealth { trouble, clock_offset_ms: None })
+                let clock = clocks.get(&venue).copied();
+                (venue, VenueHealth { trouble, clock })
             })
             .collect();
     }
 
+    /// Writes the candles in use to files. What cannot be written is said once.
+    pub fn candles(&mut self, directory: &Path, candles: Vec<(Want, Window)>) {
+        let error = candles.into_iter().find_map(|(want, window)| {
+            let market = (want.venue, want.symbol, want.timeframe);
+            self.export.write(directory, &market, &window).err()
+        });
+        let error = error.map(|error| error.to_string());
+        if error != self.export_error {
+            if let Some(error) = &error {
+                tracing::error!("candles are not exported: {error}; trading goes on");
+            }
+            self.export_error = error;
+        }
+    }
+
     /// What the comparison with the venues found; what is new is told.
     pub fn account(&mut self, notes: Vec<String>) {
+        let now = MachineTime.now();
         let (old, held) = {
             let mut desk = self.desk();
-            (std::mem::replace(&mut desk.notes, notes.clone()), desk.held.clone())
+            let found_at = |note: &String| {
+                desk.notes.iter().find(|(_, known)| known == note).map_or(now, |(at, _)| *at)
+            };
+            let present = notes.iter().map(|note| (found_at(note), note.clone())).collect();
+            (std::mem::replace(&mut desk.notes, present), desk.held.clone())
         };
         // A halt was told as one.
         let is_known = |note: &String| {
-            old.contains(note) || held.iter().any(|held| held.starts_with(note.as_str()))
+            old.iter().any(|(_, known)| known == note)
+                || held.iter().any(|held| held.starts_with(note.as_str()))
         };
         for note in notes.into_iter().filter(|note| !is_known(note)) {
             tracing::warn!("{note}");
-            let kind =
-                if note.contains("API key") { EventKind::RejectedKey } else { EventKind::Halt };
+            let is_about_key = note.contains("API key") || note.contains("permission refused");
+            let kind = if is_about_key { EventKind::RejectedKey } else { EventKind::Halt };
             self.notifier.notify(Message::new(kind, "Look at this").body(note));
         }
     }
@@ -153,7 +191,10 @@ impl Reporter {
             Event::Reloaded { paths, waiting, note, config } => {
                 self.notifier.set_loudness(desk::loudness(&config));
                 self.desk().config = *config;
-                tracing::info!(changed = paths.join(", "), "the configuration was read again");
+                let changed = paths.join(", ");
+                tracing::info!(changed, "the configuration was read again");
+                let title = "The configuration was read again";
+                tell(EventKind::Startup, title, format!("changed: {changed}"));
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
                     let restart = format!("needs a restart: {keys}; the old value stays in use");

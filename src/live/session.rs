@@ -9,13 +9,14 @@ use crate::exit::{Code, Failure};
 use crate::journal::{Journal, Mode};
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
 use keel_core::asset::{Symbol, Ticker, VenueId};
+use keel_core::candle::Window;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
-use keel_live::market::{LiveMarket, Want};
+use keel_live::market::{ClockReading, LiveMarket, Want};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +51,12 @@ pub trait Feed: MarketData {
 
     /// What the operator should know since the last call.
     fn take_notes(&self) -> Vec<String>;
+
+    /// The candles that the signals of `policy` start from, as far as they were fetched.
+    fn in_use(&self, policy: &Policy) -> Vec<(Want, Window)>;
+
+    /// The clocks of the venues, as far as they were measured.
+    fn clocks(&self) -> BTreeMap<VenueId, ClockReading>;
 }
 
 impl Feed for LiveMarket {
@@ -59,6 +66,14 @@ impl Feed for LiveMarket {
 
     fn take_notes(&self) -> Vec<String> {
         Self::take_notes(self)
+    }
+
+    fn in_use(&self, policy: &Policy) -> Vec<(Want, Window)> {
+        Self::in_use(self, policy)
+    }
+
+    fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
+        Self::clocks(self)
     }
 }
 
@@ -126,6 +141,8 @@ pub struct Session<'m, C, M, B> {
     pub reporter: Reporter,
     /// End after so many cycles.
     pub cycles: Option<u64>,
+    /// Whether it was told that trading is paused.
+    pub is_paused: bool,
 }
 
 impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
@@ -136,21 +153,21 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     pub async fn run(mut self) -> Result<Ended, Failure> {
         let mut at_start = true;
         let mut done = 0;
-        let mut reconciled: Option<Instant> = None;
-        self.controls.set_paused(self.state.paused);
+        let mut compared_at: Option<Instant> = None;
         self.broker.broker().watch(self.config.current());
         loop {
             if self.controls.is_stopping() {
                 return self.stop();
             }
-            if !at_start || self.controls.take_reload() {
-                self.reload();
+            let is_asked = self.controls.take_reload();
+            if is_asked || !at_start {
+                self.reload(is_asked);
             }
-            if reconciled.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
+            if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
                 if self.reconcile().await?.is_none() {
                     return self.stop();
                 }
-                reconciled = Some(Instant::now());
+                compared_at = Some(Instant::now());
             }
             self.broker.begin();
             if self.prepare().await?.is_none() {
@@ -162,7 +179,6 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 requested: self.controls.take_distribute(),
                 paused: self.controls.is_paused() || self.controls.held().is_some(),
             };
-            self.state.paused = self.controls.is_paused();
             let Some(record) = self.cycle(&options).await? else {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
                 return Ok(Ended::Stopped);
@@ -170,14 +186,19 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             for note in self.market.take_notes() {
                 self.reporter.event(Event::Market(note));
             }
-            self.reporter.cycle(self.config.current(), &record, &self.state);
+            let clocks = self.market.clocks();
+            self.reporter.cycle(self.config.current(), &record, &self.state, &clocks);
             self.tell_held();
+            let config = self.config.current();
+            if let Some(directory) = &config.paths.ohlcv_export_dir {
+                self.reporter.candles(directory, self.market.in_use(&config.policy));
+            }
             done += 1;
             if self.cycles.is_some_and(|cycles| done >= cycles) {
                 self.stop()?;
                 return Ok(Ended::Done);
             }
-            self.wait().await?;
+            self.wait(compared_at.get_or_insert_with(Instant::now)).await?;
         }
     }
 
@@ -206,25 +227,31 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         })
     }
 
-    /// Waits for the next cycle. A pause or its end is written down at once.
-    async fn wait(&mut self) -> Result<(), Failure> {
+    /// Waits for the next cycle, tells when trading is paused or goes on, and compares the accounts
+    /// meanwhile. An order whose outcome nobody knows is not left alone for longer than a minute.
+    async fn wait(&mut self, compared_at: &mut Instant) -> Result<(), Failure> {
         let until = Instant::now() + self.config.current().bot.cycle_sleep;
         loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let asked = tokio::select! {
+            let wake = until.min(*compared_at + RECONCILE_EVERY);
+            let is_asked = tokio::select! {
                 () = self.controls.asked() => true,
-                () = tokio::time::sleep(left) => false,
+                () = tokio::time::sleep(wake.saturating_duration_since(Instant::now())) => false,
             };
-            if !asked || self.controls.is_stopping() {
+            let is_paused = self.controls.is_paused();
+            if std::mem::replace(&mut self.is_paused, is_paused) != is_paused {
+                self.reporter.event(Event::Paused(is_paused));
+            }
+            // A pause that begins is no reason for a cycle.
+            let wants_cycle = is_asked && self.controls.wants_cycle();
+            if wants_cycle || self.controls.is_stopping() || Instant::now() >= until {
                 return Ok(());
             }
-            if self.controls.is_paused() == self.state.paused {
-                // A distribution or a reload: not worth waiting for.
-                return Ok(());
+            if compared_at.elapsed() >= RECONCILE_EVERY {
+                if self.reconcile().await?.is_none() || !self.state.unresolved.is_empty() {
+                    return Ok(());
+                }
+                *compared_at = Instant::now();
             }
-            self.state.paused = self.controls.is_paused();
-            self.flush()?;
-            self.reporter.event(Event::Paused(self.state.paused));
         }
     }
 
@@ -237,8 +264,9 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         Ok(Ended::Stopped)
     }
 
-    /// An edit that is wrong keeps the last good configuration and is told once.
-    fn reload(&mut self) {
+    /// An edit that is wrong keeps the last good configuration and is told once, or whenever the
+    /// operator asks.
+    fn reload(&mut self, is_asked: bool) {
         match self.config.offer((self.load)()) {
             ReloadOutcome::Unchanged => {}
             ReloadOutcome::Changed { paths, waiting } => {
@@ -253,7 +281,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.tell_held();
             }
             ReloadOutcome::KeptLastGood { problems, first_time } => {
-                if first_time {
+                if first_time || is_asked {
                     self.reporter.event(Event::ConfigRejected(problems.to_string()));
                 }
             }

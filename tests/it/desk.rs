@@ -1,7 +1,9 @@
 //! The answers in the chat, from a journal of three days.
 
-use keel::desk::{DeskContext, RunState, VenueHealth, answer_command, of_cycle, telegram_settings};
+use keel::desk::{DeskContext, RunState, VenueHealth, answer, of_cycle, telegram_settings};
 use keel::journal::{Durability, Journal, Mode, NewJournal};
+use keel::live::controls::Controls;
+use keel::live::operator;
 use keel_config::{Config, load, resolve_secrets};
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::decision::{DecisionRecord, Reason};
@@ -11,11 +13,13 @@ use keel_core::record::{CycleRecord, Execution, Trigger};
 use keel_core::signal::Signal;
 use keel_core::state::{AssetState, Balance, SignalState, State};
 use keel_core::time::Timestamp;
+use keel_live::market::ClockReading;
 use keel_telegram::{Answer, Command, Content, EventKind, Part, Request};
 use rust_decimal::Decimal;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 const CONFIG: &str = r#"{
   "bot_settings": { "cycle_sleep_seconds": 60 },
@@ -205,10 +209,12 @@ fn context(place: &Path) -> (DeskContext, CycleRecord) {
     let (state, last) = journal(&config);
     let mut context = DeskContext::new(config, Timestamp::from_ms(START_MS));
     context.state = Some(state);
-    let okx = VenueHealth { trouble: Some("does not answer".to_owned()), clock_offset_ms: None };
-    let binance = VenueHealth { trouble: None, clock_offset_ms: Some(-120) };
+    let okx = VenueHealth { trouble: Some("does not answer".to_owned()), clock: None };
+    let at = Timestamp::from_ms(START_MS + 2 * DAY_MS);
+    let binance = VenueHealth { trouble: None, clock: Some(ClockReading { offset_ms: -120, at }) };
     context.venues.insert("okx".parse().unwrap(), okx);
     context.venues.insert("binance".parse().unwrap(), binance);
+    context.notes = vec![(now(), "okx could not be read: no answer in time".to_owned())];
     (context, last)
 }
 
@@ -257,7 +263,7 @@ fn every_reading_command_has_an_answer_that_can_be_read_in_a_chat() {
     ];
     let mut all = String::new();
     for command in commands {
-        let answer = shown(&answer_command(&command, &context, now()));
+        let answer = shown(&answer(&command, &context, now()));
         assert!(!answer.is_empty(), "{command:?}");
         all.push_str(&format!("## {command:?}\n{answer}\n\n"));
     }
@@ -265,11 +271,43 @@ fn every_reading_command_has_an_answer_that_can_be_read_in_a_chat() {
 }
 
 #[test]
+fn deposits_and_withdrawals_of_any_asset_are_no_gain_and_no_loss() {
+    let place = TempDir::new().unwrap();
+    let context = DeskContext::new(config(place.path()), Timestamp::from_ms(START_MS));
+    let new = NewJournal { mode: Mode::Live, deployment: "test".to_owned() };
+    let (mut journal, _) =
+        Journal::open(&context.config.paths.journal, &new, Durability::EachWrite).unwrap();
+    // The first cycle was lost to a crash. An ETH comes, rises by a tenth, and 1,000 USDT go.
+    let cycles = [("10000", "0", "2500"), ("10000", "1", "2500"), ("9000", "1", "2750")];
+    for (number, (stablecoin, eth, price)) in (2..).zip(cycles) {
+        let worth = stablecoin.parse::<Decimal>().unwrap()
+            + eth.parse::<Decimal>().unwrap() * price.parse::<Decimal>().unwrap();
+        let worth = worth.to_string();
+        let mut record = record(number, 0, &worth, &worth, stablecoin);
+        record.decisions = vec![
+            decision("USDT", stablecoin, "1", "1", "0"),
+            decision("ETH", eth, price, "0", "0"),
+        ];
+        let mut state = State { cycle: number, ..State::default() };
+        state.assets.insert("ETH".parse().unwrap(), asset(eth, price, "0"));
+        journal.commit(&record, &state, &|| None).unwrap();
+    }
+    let answer = |command| shown(&answer(&command, &context, now()));
+    let profit = answer(Command::Profit);
+    assert!(profit.starts_with("Gain +250.00 USDT (+2.00 %)"), "{profit}");
+    assert!(profit.contains("not counted as gain: +1,500.00 USDT"), "{profit}");
+    let daily = answer(Command::Daily { days: 3 });
+    assert!(daily.contains("+250.00") && daily.contains("withdrawals +1,500.00 USDT"), "{daily}");
+    let performance = answer(Command::Performance);
+    assert!(performance.contains("ETH    +250.00  +10.00 %"), "{performance}");
+}
+
+#[test]
 fn before_the_first_cycle_every_answer_says_so() {
     let place = TempDir::new().unwrap();
     let config = config(place.path());
     let context = DeskContext::new(config, Timestamp::from_ms(START_MS));
-    let answer = |command| shown(&answer_command(&command, &context, now()));
+    let answer = |command| shown(&answer(&command, &context, now()));
     assert!(answer(Command::Status { table: false }).contains("keel.sqlite"), "no journal yet");
     let new = NewJournal { mode: Mode::Paper, deployment: "test".to_owned() };
     drop(Journal::open(&context.config.paths.journal, &new, Durability::EachWrite).unwrap());
@@ -294,7 +332,7 @@ fn before_the_first_cycle_every_answer_says_so() {
 fn the_configuration_is_shown_without_the_token() {
     let place = TempDir::new().unwrap();
     let (context, _) = context(place.path());
-    let answer = answer_command(&Command::ShowConfig, &context, now());
+    let answer = answer(&Command::ShowConfig, &context, now());
     let Some(Part::Document(document)) = answer.parts.last() else { panic!("{answer:?}") };
     let Content::Bytes(bytes) = &document.content else { panic!("{document:?}") };
     let text = String::from_utf8(bytes.clone()).unwrap();
@@ -313,8 +351,17 @@ fn a_cycle_that_sent_orders_is_reported_with_its_files() {
     let all: Vec<String> =
         events.iter().map(|event| format!("{}\n{}", event.title, event.body)).collect();
     insta::assert_snapshot!("desk_events", all.join("\n\n"));
-    let quiet = record(4, 3, "1", "1", "1");
+    let mut bought = record(4, 3, "1", "1", "1");
+    let intent = order(4, 0, "BTC/USDT", Side::Buy, "0.1", "5000");
+    let outcome = filled("t1", "0.1", "50010", ("5.001", "USDT"));
+    bought.executions = vec![Execution { intent, outcome }];
+    let told = of_cycle(&context.config, &bought);
+    assert_eq!(told[0].body, "0.1 BTC for 5,001.00 USDT, at 50,010.00 USDT; fee 5.001 USDT");
+    let mut quiet = record(4, 3, "1", "1", "1");
     assert!(of_cycle(&context.config, &quiet).is_empty());
+    quiet.trigger = Trigger::Requested;
+    let answer = of_cycle(&context.config, &quiet);
+    assert!(answer.len() == 1 && answer[0].body.contains("No orders"), "{answer:?}");
 }
 
 #[test]
@@ -337,20 +384,36 @@ fn the_chat_gets_the_settings_of_the_configuration() {
 fn readers_are_served_at_once_and_the_rest_goes_to_the_daemon() {
     let place = TempDir::new().unwrap();
     let (context, _) = context(place.path());
+    let journal = context.config.paths.journal.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (commands, receiver) = mpsc::channel(4);
-        let (control, mut daemon) = mpsc::channel(1);
-        let (_keep, context) = watch::channel(context);
-        tokio::spawn(keel::desk::serve(receiver, context, control, now));
-        let (stop, _stopped) = Request::new(Command::Stop, 1);
-        let (pause, paused) = Request::new(Command::Pause, 1);
-        let (version, answered) = Request::new(Command::Version, 1);
-        for request in [stop, pause, version] {
+        let controls = Arc::new(Controls::new(&journal));
+        tokio::spawn(operator::serve(
+            receiver,
+            Arc::new(Mutex::new(context)),
+            Arc::clone(&controls),
+        ));
+        let ask = async |command| {
+            let (request, answered) = Request::new(command, 1);
             commands.send(request).await.unwrap();
-        }
-        assert!(shown(&answered.await.unwrap()).starts_with("Keel "));
-        assert!(shown(&paused.await.unwrap()).contains("busy"), "the daemon takes one at a time");
-        assert_eq!(daemon.recv().await.unwrap().command, Command::Stop);
+            shown(&answered.await.unwrap())
+        };
+        assert!(ask(Command::Version).await.starts_with("Keel "));
+        assert!(ask(Command::Start).await.contains("not stopped"));
+        assert!(ask(Command::Stop).await.contains("is stopped"));
+        assert!(controls.is_paused() && Controls::new(&journal).is_paused(), "over a restart");
+        assert!(ask(Command::Status { table: false }).await.starts_with("Trading is stopped"));
+        ask(Command::Pause).await;
+        assert!(ask(Command::Health).await.contains("trading is paused"));
+        assert!(ask(Command::Rebalance).await.contains("/start"));
+        assert!(!controls.wants_cycle(), "what was refused must not wait for /start");
+        assert!(ask(Command::Start).await.contains("goes on"));
+        assert!(!controls.is_paused() && !Controls::new(&journal).is_paused());
+        assert!(controls.take_distribute(), "what the signals said meanwhile is acted on");
+        ask(Command::Rebalance).await;
+        assert!(controls.take_distribute() && !controls.take_distribute());
+        ask(Command::ReloadConfig).await;
+        assert!(controls.take_reload() && !controls.take_reload());
     });
 }

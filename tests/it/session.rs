@@ -17,6 +17,7 @@ use keel_core::policy::{AssetPolicy, Policy};
 use keel_core::ports::{Broker, CapPoint, Clock as _, MarketData, PortError, PricePoint};
 use keel_core::state::{Balance, State};
 use keel_core::time::{Timeframe, Timestamp};
+use keel_live::market::{ClockReading, Want};
 use keel_live::time::MachineTime;
 use keel_telegram::Notifier;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,14 @@ impl Feed for Silent {
     fn take_notes(&self) -> Vec<String> {
         Vec::new()
     }
+
+    fn in_use(&self, _: &Policy) -> Vec<(Want, Window)> {
+        Vec::new()
+    }
+
+    fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
+        BTreeMap::new()
+    }
 }
 
 impl Broker for Silent {
@@ -111,7 +120,7 @@ fn a_step_that_never_ends_ends_the_process() {
         let (journal, _) =
             Journal::open(&config.paths.journal, &new, Durability::EachWrite).unwrap();
         let desk = Arc::new(Mutex::new(DeskContext::new(config.clone(), MachineTime.now())));
-        let controls = Arc::new(Controls::default());
+        let controls = Arc::new(Controls::new(&config.paths.journal));
         let session = Session {
             clock: &MachineTime,
             market: &silent,
@@ -124,6 +133,7 @@ fn a_step_that_never_ends_ends_the_process() {
             controls,
             reporter: Reporter::new(Notifier::disabled(), desk),
             cycles: None,
+            is_paused: false,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

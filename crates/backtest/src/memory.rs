@@ -198,6 +198,10 @@ impl MarketData for RememberingMarket<'_> {
         self.market.prices(venue, symbols).await
     }
 
+    fn prices_are_recorded(&self) -> bool {
+        self.market.prices_are_recorded()
+    }
+
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         self.market.caps(assets).await
     }

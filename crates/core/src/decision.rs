@@ -59,6 +59,11 @@ pub enum Reason {
         /// Allowed distance as a fraction.
         band: Decimal,
     },
+    /// There is nothing to compare the price with.
+    PriceUnconfirmed {
+        /// What was read.
+        price: Price,
+    },
     /// The primary stablecoin is not worth a dollar.
     StablecoinDepegged {
         /// What it is worth.
@@ -163,6 +168,7 @@ impl Reason {
             Self::NoMarketCap => "no_market_cap",
             Self::WarmingUp => "warming_up",
             Self::PriceOutOfBand { .. } => "price_out_of_band",
+            Self::PriceUnconfirmed { .. } => "price_unconfirmed",
             Self::StablecoinDepegged { .. } => "stablecoin_depegged",
             Self::PegUnknown { .. } => "peg_unknown",
             Self::SpreadTooWide { .. } => "spread_too_wide",
@@ -243,6 +249,11 @@ impl fmt::Display for Reason {
                 price.get().normalize(),
                 (band * Decimal::ONE_HUNDRED).normalize(),
                 expected.get().normalize()
+            ),
+            Self::PriceUnconfirmed { price } => write!(
+                f,
+                "there is nothing to compare its price of {} with, until the next cycle sees it too",
+                price.get().normalize()
             ),
             Self::StablecoinDepegged { price, limit } => write!(
                 f,

@@ -14,6 +14,10 @@ pub const FUTURE_TOLERANCE_MS: i64 = 60_000;
 /// A second source, or the stablecoin's own market, that is older than this says nothing about a price.
 pub const REFERENCE_AGE_MAX_MS: i64 = 30 * 60_000;
 
+/// A doubt confirms what comes after it for this time, or for a bar of the asset's positions where
+/// that is longer: cycles of a tape are up to a bar apart.
+pub(crate) const DOUBT_AGE_MAX_MS: i64 = 15 * 60_000;
+
 /// What the operator allows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
@@ -128,18 +132,20 @@ fn agree(a: Price, b: Price, band: Decimal) -> bool {
 pub struct Witnesses {
     /// The last price that was accepted, if it is recent.
     pub last_good: Option<Price>,
-    /// A price that an earlier cycle doubted.
+    /// The close of the newest candle, if it is recent.
+    pub candle: Option<Price>,
+    /// A price that a cycle shortly before doubted.
     pub doubted: Option<Price>,
     /// What a second source says.
     pub reference: Option<PricePoint>,
 }
 
 /// Whether a new price can be believed. A second source decides where there is one. Without one the
-/// price must be near the last good one, or near the price that the cycle before doubted: a move that
-/// stays is a move, a single wild quote is not.
+/// price must be near the last good one, after an outage near the newest candle, or near the price
+/// that the cycle before doubted: a move that stays is a move, a single wild quote is not.
 ///
 /// # Errors
-/// When it is not believed.
+/// When it is not believed, or when there is nothing to compare it with.
 pub fn judge_price(
     price: Price,
     witnesses: Witnesses,
@@ -147,14 +153,18 @@ pub fn judge_price(
     now: Timestamp,
 ) -> Result<(), Reason> {
     let fresh = |point: &PricePoint| now.since_ms(point.as_of) <= REFERENCE_AGE_MAX_MS;
-    let (expected, source) = match (witnesses.reference.filter(fresh), witnesses.last_good) {
-        (Some(reference), _) => (reference.price, "a second source"),
-        (None, Some(last)) => (last, "the last good price"),
-        (None, None) => return Ok(()),
+    let reference = witnesses.reference.filter(fresh);
+    let stays = witnesses.doubted.is_some_and(|doubted| agree(price, doubted, band));
+    if reference.is_none() && stays {
+        return Ok(());
+    }
+    let (expected, source) = match (reference, witnesses.last_good, witnesses.candle) {
+        (Some(reference), ..) => (reference.price, "a second source"),
+        (None, Some(last), _) => (last, "the last good price"),
+        (None, None, Some(close)) => (close, "the newest candle"),
+        (None, None, None) => return Err(Reason::PriceUnconfirmed { price }),
     };
-    let confirmed = source == "the last good price"
-        && witnesses.doubted.is_some_and(|doubted| agree(price, doubted, band));
-    if agree(price, expected, band) || confirmed {
+    if agree(price, expected, band) {
         Ok(())
     } else {
         Err(Reason::PriceOutOfBand { price, expected, source: source.to_owned(), band })
@@ -281,7 +291,18 @@ mod tests {
         }
         assert!(believed("65000", last) && believed("80000", last));
         assert!(believed("8200", Witnesses { doubted: Some(price("8300")), ..last }));
-        assert!(believed("8200", Witnesses::default()), "nothing to compare with");
+    }
+
+    #[test]
+    fn f056_without_a_second_source_or_a_last_price_the_newest_candle_or_time_decides() {
+        let candle = Witnesses { candle: Some(price("100")), ..Witnesses::default() };
+        assert!(believed("110", candle) && !believed("13", candle));
+        assert!(believed("13", Witnesses { doubted: Some(price("14")), ..candle }));
+        let moved = Witnesses { last_good: Some(price("60")), ..candle };
+        assert!(believed("55", moved) && !believed("100", moved), "the last price is newer");
+        assert!(!believed("100", Witnesses::default()), "one source alone is none");
+        let doubted = Some(price("100"));
+        assert!(believed("101", Witnesses { doubted, ..Witnesses::default() }));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! What could not be read stays as it was last known, is said in the notes, and blocks trading where
 //! it matters. Nothing unknown is taken for zero.
 
+use crate::amount::{Price, decimal_from_recorded};
 use crate::asset::{Symbol, Ticker, VenueId};
 use crate::candle::Window;
 use crate::decision::Reason;
 use crate::dominance::{DominanceFrame, Member, listed_long_enough, stale_by_ms};
-use crate::limits::{FUTURE_TOLERANCE_MS, Witnesses, judge_price};
+use crate::limits::{DOUBT_AGE_MAX_MS, FUTURE_TOLERANCE_MS, Witnesses, judge_price};
 use crate::plan::Markets;
 use crate::policy::{AssetPolicy, Policy};
 use crate::ports::{Broker, MarketData, PortError, PricePoint};
@@ -57,10 +58,10 @@ pub(crate) async fn observe<M: MarketData, B: Broker>(
     }
     read_balances(broker, policy, state, &mut seen).await;
     // Caps and prices first, then signals: the trend needs both.
-    read_prices(market, policy, state, now, &mut seen).await;
+    let mut cache = CandleCache { market, policy, windows: BTreeMap::new() };
+    read_prices(&mut cache, state, now, &mut seen).await;
     read_peg(market, policy, state, &mut seen).await;
     read_caps(market, policy, state, now, &mut seen).await;
-    let mut cache = CandleCache { market, policy, windows: BTreeMap::new() };
     refresh_positions(&mut cache, state, now, &mut seen).await;
     refresh_trends(&mut cache, state, now, &mut seen).await;
     seen
@@ -99,12 +100,12 @@ fn symbol_of(policy: &Policy, asset: &AssetPolicy) -> Symbol {
 }
 
 async fn read_prices<M: MarketData>(
-    market: &M,
-    policy: &Policy,
+    cache: &mut CandleCache<'_, M>,
     state: &mut State,
     now: Timestamp,
     seen: &mut Observation,
 ) {
+    let (market, policy) = (cache.market, cache.policy);
     let references = match market.reference_prices(&policy.assets).await {
         Ok(references) => references,
         Err(PortError(cause)) => {
@@ -113,15 +114,15 @@ async fn read_prices<M: MarketData>(
         }
     };
     for venue in policy.venues() {
-        let here: Vec<&AssetPolicy> =
-            policy.assets.iter().filter(|asset| asset.venue == venue).collect();
-        let symbols: Vec<Symbol> = here.iter().map(|asset| symbol_of(policy, asset)).collect();
+        let here: Vec<(usize, &AssetPolicy)> =
+            policy.assets.iter().enumerate().filter(|(_, asset)| asset.venue == venue).collect();
+        let symbols: Vec<Symbol> = here.iter().map(|(_, asset)| symbol_of(policy, asset)).collect();
         match market.prices(&venue, &symbols).await {
             Err(PortError(cause)) => {
                 seen.unavailable.entry(venue).or_insert(cause);
             }
             Ok(prices) => {
-                for (asset, point) in here.iter().zip(prices) {
+                for ((i, asset), point) in here.into_iter().zip(prices) {
                     let Some(point) = point.filter(|point| point.price.is_positive()) else {
                         continue;
                     };
@@ -134,23 +135,20 @@ async fn read_prices<M: MarketData>(
                         continue;
                     }
                     let known = entry(state, &asset.ticker);
-                    let recent = known
-                        .price_as_of
-                        .is_some_and(|at| now.since_ms(at) <= 2 * asset.position_interval.ms());
                     let witnesses = Witnesses {
-                        last_good: known.price.filter(|_| recent),
-                        doubted: known.doubted_price,
                         reference: references.get(&asset.ticker).copied(),
+                        ..witnesses(cache, known, i, point, now).await
                     };
                     let band = policy.settings.limits.price_band;
                     match judge_price(point.price, witnesses, band, now) {
                         Ok(()) => {
                             known.price = Some(point.price);
                             known.price_as_of = Some(point.as_of);
-                            known.doubted_price = None;
+                            (known.doubted_price, known.doubted_at) = (None, None);
                         }
                         Err(reason) => {
                             known.doubted_price = Some(point.price);
+                            known.doubted_at = Some(now);
                             seen.notes.push(format!("{}: {reason}", asset.ticker));
                             seen.doubted.insert(asset.ticker.clone(), reason);
                         }
@@ -159,6 +157,29 @@ async fn read_prices<M: MarketData>(
             }
         }
     }
+}
+
+/// What is known of an asset's price, beside a second source.
+async fn witnesses<M: MarketData>(
+    cache: &mut CandleCache<'_, M>,
+    known: &AssetState,
+    index: usize,
+    point: PricePoint,
+    now: Timestamp,
+) -> Witnesses {
+    let bar_ms = cache.policy.assets[index].position_interval.ms();
+    let within = |at: Option<Timestamp>, ms| at.is_some_and(|at| now.since_ms(at) <= ms);
+    // A quote that is only repeated was believed before, however old it is.
+    let is_repeated = known.price_as_of == Some(point.as_of);
+    let last_good = known.price.filter(|_| is_repeated || within(known.price_as_of, 2 * bar_ms));
+    let candle = match last_good {
+        Some(_) => None,
+        None if cache.market.prices_are_recorded() => Some(point.price),
+        None => cache.newest_close(index, now).await,
+    };
+    let is_young = within(known.doubted_at, bar_ms.max(DOUBT_AGE_MAX_MS));
+    let doubted = known.doubted_price.filter(|_| is_young);
+    Witnesses { last_good, candle, doubted, reference: None }
 }
 
 /// The stablecoin's own market. While it cannot be read, what it said last grows old.
@@ -250,6 +271,15 @@ impl<M: MarketData> CandleCache<'_, M> {
         let window = self.market.candles(&asset.venue, &symbol, timeframe, limit).await?;
         self.windows.insert((index, timeframe), (limit, window.clone()));
         Ok(window)
+    }
+
+    /// The close of the newest candle of the position at `index`, unless it is too old to tell.
+    async fn newest_close(&mut self, index: usize, now: Timestamp) -> Option<Price> {
+        let timeframe = self.policy.assets[index].position_interval;
+        let limit = self.policy.settings.indicator_history_size;
+        let window = self.get(index, timeframe, limit).await.ok()?;
+        let close = window.last_close().filter(|_| stale_by_ms(&window, now).is_none())?;
+        decimal_from_recorded(close).map(Price::new)
     }
 }
 

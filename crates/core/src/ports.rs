@@ -65,6 +65,12 @@ pub trait MarketData {
         symbols: &[Symbol],
     ) -> impl Future<Output = Result<Vec<Option<PricePoint>>, PortError>>;
 
+    /// Whether prices are taken from a record, where each is the close of a candle or was believed
+    /// before. A venue's last price is not: a single trade may have made it.
+    fn prices_are_recorded(&self) -> bool {
+        false
+    }
+
     /// Market caps of all assets in one request; assets without one are left out.
     fn caps(
         &self,

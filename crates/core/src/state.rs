@@ -44,6 +44,9 @@ pub struct AssetState {
     /// A price that was not believed when it was read.
     #[serde(default)]
     pub doubted_price: Option<Price>,
+    /// When it was not believed.
+    #[serde(default)]
+    pub doubted_at: Option<Timestamp>,
     /// Last known market cap in USD.
     pub market_cap: Option<f64>,
     /// When that cap was made.
@@ -87,9 +90,6 @@ pub struct State {
     pub parking: AssetState,
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
-    /// The operator stopped trading; it stays so over a restart.
-    #[serde(default)]
-    pub paused: bool,
     /// What was used of the daily limits.
     #[serde(default)]
     pub day: DayUse,

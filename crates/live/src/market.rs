@@ -35,14 +35,22 @@ const LEVELS: [usize; 2] = [50, 500];
 /// Dollars, and coins that stand for one, in the order in which they are believed.
 const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
 
+/// A venue's clock beside ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockReading {
+    /// How far the venue's is ahead, milliseconds.
+    pub offset_ms: i64,
+    /// When it was measured, by ours.
+    pub at: Timestamp,
+}
+
 /// What was last read of a venue.
 #[derive(Default)]
 struct Seen {
     markets: Option<(Timestamp, Arc<Markets>)>,
     /// When and why the table could not be read, until it could.
     markets_failed: Option<(Timestamp, String)>,
-    /// When the clock was measured, and how far the venue's is ahead.
-    clock: Option<(Timestamp, i64)>,
+    clock: Option<ClockReading>,
     histories: BTreeMap<(Symbol, Timeframe), History>,
     prices: BTreeMap<Symbol, PricePoint>,
 }
@@ -61,8 +69,7 @@ pub struct Want {
 }
 
 /// The candles that the signals of a policy start from.
-#[must_use]
-pub fn wants(policy: &Policy) -> Vec<Want> {
+fn wants(policy: &Policy) -> Vec<Want> {
     let mut wants: Vec<Want> = policy
         .assets
         .iter()
@@ -149,6 +156,21 @@ impl LiveMarket {
             .await;
     }
 
+    /// The candles that the signals of `policy` start from, as far as they were fetched.
+    #[must_use]
+    pub fn in_use(&self, policy: &Policy) -> Vec<(Want, Window)> {
+        let window = |want: Want| {
+            let key = (want.symbol.clone(), want.timeframe);
+            let window = self.with(&want.venue, |seen| {
+                let offset_ms = seen.clock.map_or(0, |clock| clock.offset_ms);
+                let now = self.time.now().plus_ms(offset_ms);
+                seen.histories.get(&key).map(|history| history.window(now, want.limit))
+            })?;
+            Some((want, window))
+        };
+        wants(policy).into_iter().filter_map(window).collect()
+    }
+
     /// How far a venue's clock is ahead of ours, in milliseconds.
     ///
     /// # Errors
@@ -156,18 +178,27 @@ impl LiveMarket {
     pub async fn clock_offset_ms(&self, venue: &VenueId) -> Result<i64, PortError> {
         let api = self.api(venue)?;
         let before = self.time.now();
-        if let Some((at, offset)) = self.with(venue, |seen| seen.clock)
+        if let Some(ClockReading { offset_ms, at }) = self.with(venue, |seen| seen.clock)
             && (0..OFFSET_MS).contains(&before.since_ms(at))
         {
-            return Ok(offset);
+            return Ok(offset_ms);
         }
         let theirs = api.time().await.map_err(|error| {
             PortError(format!("{venue} does not tell its time, so nothing can be dated: {error}"))
         })?;
-        let after = self.time.now();
-        let offset = theirs.ms() - (before.ms() + after.ms()) / 2;
-        self.with(venue, |seen| seen.clock = Some((after, offset)));
-        Ok(offset)
+        let at = self.time.now();
+        let offset_ms = theirs.ms() - (before.ms() + at.ms()) / 2;
+        self.with(venue, |seen| seen.clock = Some(ClockReading { offset_ms, at }));
+        Ok(offset_ms)
+    }
+
+    /// What was last measured of the clocks, without asking again.
+    #[must_use]
+    pub fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
+        lock(&self.seen)
+            .iter()
+            .filter_map(|(venue, seen)| Some((venue.clone(), seen.clock?)))
+            .collect()
     }
 
     fn api(&self, venue: &VenueId) -> Result<&Arc<dyn ExchangeApi>, PortError> {

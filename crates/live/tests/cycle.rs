@@ -3,7 +3,7 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, VirtualTime, qty, symbol, ticker, venue};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, price, qty, symbol, ticker, venue};
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
 use keel_core::policy::{AssetPolicy, Policy, Settings};
@@ -37,8 +37,8 @@ fn asset(name: &str, at: &str) -> AssetPolicy {
     }
 }
 
-/// What an asset's strategy said a moment ago, so that no candle is asked for.
-fn said(signal: Signal, cap: f64, now: Timestamp) -> AssetState {
+/// What an asset's strategy said and what it cost a moment ago, so that no candle is asked for.
+fn said(signal: Signal, cost: &str, cap: f64, now: Timestamp) -> AssetState {
     let state = SignalState {
         bucket: Some(Timeframe::D1.bucket(now)),
         prev_1: signal,
@@ -46,6 +46,8 @@ fn said(signal: Signal, cap: f64, now: Timestamp) -> AssetState {
         candle_closed_at: Some(now),
     };
     AssetState {
+        price: Some(price(cost)),
+        price_as_of: Some(now),
         position: state,
         trend: state,
         market_cap: Some(cap),
@@ -84,9 +86,9 @@ impl Desk {
         };
         let mut state = State::default();
         let now = time.now();
-        state.assets.insert(ticker("BTC"), said(Signal::Sell, 1e12, now));
-        state.assets.insert(ticker("ETH"), said(Signal::Buy, 6e11, now));
-        state.assets.insert(ticker("BNB"), said(Signal::Buy, 4e11, now));
+        state.assets.insert(ticker("BTC"), said(Signal::Sell, "100", 1e12, now));
+        state.assets.insert(ticker("ETH"), said(Signal::Buy, "10", 6e11, now));
+        state.assets.insert(ticker("BNB"), said(Signal::Buy, "4", 4e11, now));
         let store = MemoryStore::default();
         Self { time, first, second, market, broker, policy, state, store }
     }

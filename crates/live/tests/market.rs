@@ -129,7 +129,10 @@ fn f051_the_venues_clock_decides_what_is_closed() {
     let left = forming() + HOUR - desk.time.now().ms();
     desk.time.advance_ms(left + 1000);
     desk.venue.inner().clock_ahead_ms = -2000;
+    assert!(desk.market.clocks().is_empty(), "what was not measured is not shown");
     assert_eq!(desk.candles(1).unwrap(), [forming() - HOUR]);
+    let shown: Vec<i64> = desk.market.clocks().values().map(|clock| clock.offset_ms).collect();
+    assert_eq!(shown, [-2000]);
     desk.time.advance_ms(120_000);
     assert_eq!(desk.candles(1).unwrap(), [forming()]);
 }

@@ -148,6 +148,10 @@ impl MarketData for ReplayMarket<'_> {
         Ok(symbols.iter().map(|symbol| Self::price(venue, symbol, now)).collect())
     }
 
+    fn prices_are_recorded(&self) -> bool {
+        true
+    }
+
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         let now = self.clock.now();
         Ok(assets

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 pub enum Command {
     /// Trade again after `Stop` or `Pause`.
     Start,
-    /// Stop trading: no cycle distributes.
+    /// Stop trading: no order leaves from now on.
     Stop,
     /// Keep what is held and send no new orders; data and signals stay up to date.
     Pause,
@@ -40,7 +40,7 @@ pub enum Command {
         /// Which.
         ticker: String,
     },
-    /// Distribute in the next cycle. Arrives only after it was confirmed.
+    /// Distribute now. Arrives only after it was confirmed.
     Rebalance,
     /// The end of the log.
     Logs,
@@ -75,8 +75,8 @@ const fn row(name: &'static str, arguments: &'static str, doc: &'static str) -> 
 
 /// The commands, as they are listed.
 pub const COMMANDS: [CommandRow; 19] = [
-    row("start", "", "trade again after /stop or /pause"),
-    row("stop", "", "stop trading: no more distributions"),
+    row("start", "", "trade again after /stop or /pause, distribute now"),
+    row("stop", "", "stop trading: no order leaves from now on"),
     row("pause", "", "keep what is held, send no new orders"),
     row("status", "[table]", "value, weights and targets, signals"),
     row("balance", "", "balances at each exchange"),
@@ -195,17 +195,6 @@ fn count(argument: Option<&str>, default: usize, max: usize) -> Result<usize, St
     match argument.parse() {
         Ok(count) if (1..=max).contains(&count) => Ok(count),
         _ => Err(format!("Expected a number from 1 to {max}.")),
-    }
-}
-
-impl Command {
-    /// Whether it only reads: the answer needs no turn of the daemon.
-    #[must_use]
-    pub const fn is_read_only(&self) -> bool {
-        !matches!(
-            self,
-            Self::Start | Self::Stop | Self::Pause | Self::Rebalance | Self::ReloadConfig
-        )
     }
 }
 

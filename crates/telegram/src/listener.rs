@@ -243,7 +243,7 @@ impl Listener {
             let answer = match tokio::time::timeout(patience, &mut answer).await {
                 Ok(answer) => answer,
                 Err(_) => {
-                    let wait = "Keel is in the middle of a cycle; the answer follows.";
+                    let wait = "This takes longer; the answer follows.";
                     notifier.reply(chat_id, Answer::text(wait), None);
                     answer.await
                 }

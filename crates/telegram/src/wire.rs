@@ -1,18 +1,31 @@
-//! The Bot API through teloxide, with errors that cannot show the token.
+//! The Bot API: methods and types are teloxide's. Requests are carried here, because teloxide reads
+//! replies of any length, and with errors that cannot show the token.
 
 use crate::settings::{Settings, SettingsError};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use teloxide::payloads::{
+    AnswerCallbackQuery, GetMe, GetUpdates, SendDocument, SendMessage, SetMyCommands,
+};
 use teloxide::prelude::*;
+use teloxide::requests::Payload;
 use teloxide::types::{
     AllowedUpdate, BotCommand, CallbackQueryId, InlineKeyboardButton, InlineKeyboardButtonKind,
-    InlineKeyboardMarkup, InputFile, LinkPreviewOptions, ParseMode, Recipient, Update,
+    InlineKeyboardMarkup, LinkPreviewOptions, Me, ParseMode, Recipient, Update,
 };
-use teloxide::{ApiError, RequestError};
+use url::Url;
 
 /// A bot and the chat it reports to.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    bot: Bot,
+    client: Client,
+    /// Where the methods are. It holds the token.
+    base: Url,
+    token: String,
     chat: Recipient,
 }
 
@@ -49,6 +62,27 @@ pub(crate) enum WireError {
 
 /// The longest reason of a refusal that is shown.
 const REASON_CHARS_MAX: usize = 200;
+/// The longest reply that is read.
+const REPLY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Updates in one reply: so few that strangers cannot write a reply that is too long.
+const UPDATES_MAX: u8 = 25;
+
+/// What Telegram answers to every request.
+#[derive(Deserialize)]
+struct Reply<T> {
+    ok: bool,
+    result: Option<T>,
+    error_code: Option<u16>,
+    description: Option<String>,
+    parameters: Option<Parameters>,
+}
+
+/// What helps with an error.
+#[derive(Deserialize)]
+struct Parameters {
+    retry_after: Option<u64>,
+    migrate_to_chat_id: Option<i64>,
+}
 
 impl Wire {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
@@ -68,19 +102,17 @@ impl Wire {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| SettingsError::Client(error.without_url().to_string()))?;
-        let mut bot = Bot::with_client(settings.token.clone(), client);
-        if let Some(url) = &settings.api_url {
-            if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-                return Err(SettingsError::ApiUrl);
-            }
-            let mut url = url.clone();
+        let mut base = match &settings.api_url {
+            None => teloxide::net::TELEGRAM_API_URL.parse().map_err(|_| SettingsError::ApiUrl)?,
+            Some(url) if matches!(url.scheme(), "http" | "https") => url.clone(),
+            Some(_) => return Err(SettingsError::ApiUrl),
+        };
+        base.path_segments_mut()
+            .map_err(|()| SettingsError::ApiUrl)?
             // An empty last segment would become a double slash before the token.
-            if let Ok(mut segments) = url.path_segments_mut() {
-                segments.pop_if_empty();
-            }
-            bot = bot.set_api_url(url);
-        }
-        Ok(Self { bot, chat })
+            .pop_if_empty()
+            .push(&format!("bot{}", settings.token));
+        Ok(Self { client, base, token: settings.token.clone(), chat })
     }
 
     /// The number of the configured chat, where it is one.
@@ -93,7 +125,7 @@ impl Wire {
 
     /// The bot's name without `@`.
     pub(crate) async fn name(&self) -> Result<Option<String>, WireError> {
-        let me = self.bot.get_me().await.map_err(|error| self.clean(error))?;
+        let me: Me = self.call(&GetMe::new()).await?;
         Ok(me.user.username)
     }
 
@@ -103,8 +135,7 @@ impl Wire {
         commands: impl Iterator<Item = (&'static str, &'static str)>,
     ) -> Result<(), WireError> {
         let commands = commands.map(|(name, doc)| BotCommand::new(name, doc));
-        self.bot.set_my_commands(commands).await.map_err(|error| self.clean(error))?;
-        Ok(())
+        self.tell(&SetMyCommands::new(commands)).await
     }
 
     /// Updates from `offset` on; waits up to `timeout` for the first.
@@ -113,15 +144,12 @@ impl Wire {
         offset: Option<i32>,
         timeout: Duration,
     ) -> Result<Vec<Update>, WireError> {
-        let mut request = self
-            .bot
-            .get_updates()
+        let mut request = GetUpdates::new()
             .timeout(u32::try_from(timeout.as_secs()).unwrap_or(10))
+            .limit(UPDATES_MAX)
             .allowed_updates([AllowedUpdate::Message, AllowedUpdate::CallbackQuery]);
-        if let Some(offset) = offset {
-            request = request.offset(offset);
-        }
-        request.await.map_err(|error| self.clean(error))
+        request.offset = offset;
+        self.call(&request).await
     }
 
     /// Sends text, as HTML if `is_html`.
@@ -133,9 +161,7 @@ impl Wire {
         is_silent: bool,
         button: Option<&Button>,
     ) -> Result<(), WireError> {
-        let mut request = self
-            .bot
-            .send_message(self.recipient(target), text)
+        let mut request = SendMessage::new(self.recipient(target), text)
             .disable_notification(is_silent)
             .link_preview_options(LinkPreviewOptions {
                 is_disabled: true,
@@ -144,15 +170,13 @@ impl Wire {
                 prefer_large_media: false,
                 show_above_text: false,
             });
-        if is_html {
-            request = request.parse_mode(ParseMode::Html);
-        }
+        request.parse_mode = is_html.then_some(ParseMode::Html);
         if let Some(button) = button {
             let kind = InlineKeyboardButtonKind::CallbackData(button.data.clone());
             let button = InlineKeyboardButton::new(button.label.clone(), kind);
             request = request.reply_markup(InlineKeyboardMarkup::new([[button]]));
         }
-        request.await.map(|_| ()).map_err(|error| self.clean(error))
+        self.tell(&request).await
     }
 
     /// Sends a file.
@@ -163,18 +187,17 @@ impl Wire {
         bytes: Vec<u8>,
         is_silent: bool,
     ) -> Result<(), WireError> {
-        let file = InputFile::memory(bytes).file_name(name.to_owned());
-        self.bot
-            .send_document(self.recipient(target), file)
-            .disable_notification(is_silent)
-            .await
-            .map(|_| ())
-            .map_err(|error| self.clean(error))
+        let form = Form::new()
+            .text("chat_id", self.recipient(target).to_string())
+            .text("disable_notification", is_silent.to_string())
+            .part("document", Part::bytes(bytes).file_name(name.to_owned()));
+        let request = self.post(SendDocument::NAME)?.multipart(form);
+        self.carry(request).await.map(|_: IgnoredAny| ())
     }
 
     /// Ends the waiting animation of a button.
     pub(crate) async fn release_button(&self, query: CallbackQueryId) -> Result<(), WireError> {
-        self.bot.answer_callback_query(query).await.map(|_| ()).map_err(|error| self.clean(error))
+        self.tell(&AnswerCallbackQuery::new(query)).await
     }
 
     fn recipient(&self, target: Target) -> Recipient {
@@ -184,43 +207,96 @@ impl Wire {
         }
     }
 
-    /// What the error means. Nothing of the request is repeated: its URL holds the token.
-    fn clean(&self, error: RequestError) -> WireError {
-        match error {
-            RequestError::RetryAfter(seconds) => WireError::RetryAfter(seconds.duration()),
-            RequestError::Api(ApiError::InvalidToken) => WireError::BadToken,
-            RequestError::Api(ApiError::TerminatedByOtherGetUpdates) => WireError::Conflict(
-                "another program reads the messages of this bot with the same token",
-            ),
-            RequestError::Api(ApiError::CantGetUpdates) => WireError::Conflict(WEBHOOK),
-            RequestError::Api(error) => {
-                let reason = match error {
-                    ApiError::Unknown(reason) => reason,
-                    known => known.to_string(),
-                };
-                if reason.contains("webhook is active") {
-                    return WireError::Conflict(WEBHOOK);
-                }
-                if reason.starts_with("Conflict") {
-                    return WireError::Conflict("Telegram reports a conflict about this bot");
-                }
-                let reason = reason.replace(self.bot.token(), "[redacted]");
+    /// A request whose result does not matter. What was sent is sent, whatever Telegram tells of it.
+    async fn tell<P: Payload + Serialize>(&self, payload: &P) -> Result<(), WireError> {
+        self.call(payload).await.map(|_: IgnoredAny| ())
+    }
+
+    async fn call<P, T>(&self, payload: &P) -> Result<T, WireError>
+    where
+        P: Payload + Serialize,
+        T: DeserializeOwned,
+    {
+        let body = serde_json::to_vec(payload)
+            .map_err(|error| WireError::Refused(format!("it cannot be written: {error}")))?;
+        let request = self.post(P::NAME)?.header(CONTENT_TYPE, "application/json").body(body);
+        self.carry(request).await
+    }
+
+    fn post(&self, method: &str) -> Result<RequestBuilder, WireError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut().map_err(|()| WireError::Away(NO_URL))?.push(method);
+        Ok(self.client.post(url))
+    }
+
+    async fn carry<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, WireError> {
+        let response = request.send().await.map_err(away)?;
+        let body = read(response).await?;
+        let reply: Reply<T> =
+            serde_json::from_slice(&body).map_err(|_| WireError::Away(NOT_TELEGRAM))?;
+        match reply {
+            Reply { ok: true, result: Some(result), .. } => Ok(result),
+            reply => Err(self.refusal(&reply)),
+        }
+    }
+
+    /// What a refusal means. Nothing of the request is repeated: its URL holds the token.
+    fn refusal<T>(&self, reply: &Reply<T>) -> WireError {
+        let reason = reply.description.as_deref().unwrap_or("without a reason");
+        let parameters = reply.parameters.as_ref();
+        if let Some(seconds) = parameters.and_then(|known| known.retry_after) {
+            return WireError::RetryAfter(Duration::from_secs(seconds));
+        }
+        if parameters.is_some_and(|known| known.migrate_to_chat_id.is_some()) {
+            return WireError::Refused(
+                "the group has a new number; put it in chatId of telegram_credentials".to_owned(),
+            );
+        }
+        match reply.error_code {
+            Some(401 | 404) => WireError::BadToken,
+            Some(409) if reason.contains("webhook") => WireError::Conflict(WEBHOOK),
+            Some(409) => WireError::Conflict(OTHER_READER),
+            Some(500..) => WireError::Away("its server failed"),
+            _ => {
+                let reason = reason.replace(&self.token, "[redacted]");
                 WireError::Refused(reason.chars().take(REASON_CHARS_MAX).collect())
             }
-            RequestError::MigrateToChatId(_) => WireError::Refused(
-                "the group has a new number; put it in chatId of telegram_credentials".to_owned(),
-            ),
-            RequestError::Network(error) if error.is_timeout() => {
-                WireError::Away("no answer in time")
-            }
-            RequestError::Network(error) if error.is_connect() => WireError::Away("no connection"),
-            RequestError::Network(_) => WireError::Away("the connection broke"),
-            RequestError::InvalidJson { .. } => WireError::Away("the answer is not Telegram's"),
-            RequestError::Io(_) => WireError::Refused("the file cannot be read".to_owned()),
         }
     }
 }
 
+/// Reads a reply up to its longest length.
+async fn read(mut response: Response) -> Result<Vec<u8>, WireError> {
+    let too_long = |bytes: usize| bytes > REPLY_BYTES_MAX;
+    let announced = response.content_length().unwrap_or(0);
+    if usize::try_from(announced).map_or(true, too_long) {
+        return Err(WireError::Away(TOO_LONG));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(away)? {
+        if too_long(body.len() + chunk.len()) {
+            return Err(WireError::Away(TOO_LONG));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Only the kind of the error: its words may hold the URL.
+fn away(error: reqwest::Error) -> WireError {
+    WireError::Away(if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the connection broke"
+    })
+}
+
+const TOO_LONG: &str = "the answer is longer than 8 MiB";
+const NOT_TELEGRAM: &str = "the answer is not Telegram's";
+const NO_URL: &str = "its URL cannot be used";
+const OTHER_READER: &str = "another program reads the messages of this bot with the same token";
 const WEBHOOK: &str = "a webhook is set for this bot, so that its messages go elsewhere";
 
 fn recipient(chat_id: &str) -> Option<Recipient> {

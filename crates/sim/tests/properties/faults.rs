@@ -48,6 +48,15 @@ pub(crate) enum Peg {
     Price { cents: i64, minutes_old: i64 },
 }
 
+/// What the venues say their prices are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quotes {
+    Honest,
+    NoAnswer,
+    /// So many percent of the truth.
+    Percent(i64),
+}
+
 /// Which questions fail and what happens to orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults {
@@ -64,6 +73,8 @@ pub(crate) struct Faults {
     pub(crate) unread_trends: Option<(BTreeSet<Ticker>, Range<Timestamp>)>,
     /// What is said of the stablecoin from which moment on; before, no market tells.
     pub(crate) peg: Vec<(Timestamp, Peg)>,
+    /// Prices are quotes of venues instead of recorded ones: which, from which moment on.
+    pub(crate) quotes: Vec<(Timestamp, Quotes)>,
 }
 
 impl Faults {
@@ -76,6 +87,7 @@ impl Faults {
             no_candles_from: None,
             unread_trends: None,
             peg: Vec::new(),
+            quotes: Vec::new(),
         }
     }
 
@@ -115,6 +127,11 @@ impl Faults {
             _ => Fate::Arrives,
         })
     }
+}
+
+/// What holds at a moment.
+fn at<T>(timeline: &[(Timestamp, T)], now: Timestamp) -> Option<&T> {
+    timeline.iter().rev().find(|(from, _)| *from <= now).map(|(_, what)| what)
 }
 
 /// A market that sometimes does not answer.
@@ -166,7 +183,21 @@ impl MarketData for FaultyMarket<'_> {
         symbols: &[Symbol],
     ) -> Result<Vec<Option<PricePoint>>, PortError> {
         self.ask(Question::Prices, venue.as_str())?;
-        self.inner.prices(venue, symbols).await
+        let mut prices = self.inner.prices(venue, symbols).await?;
+        match at(&self.faults.quotes, self.clock.now()) {
+            None | Some(Quotes::Honest) => {}
+            Some(Quotes::NoAnswer) => return Err(PortError("no answer".to_owned())),
+            Some(Quotes::Percent(percent)) => {
+                for point in prices.iter_mut().flatten() {
+                    point.price = Price::new(point.price.get() * Decimal::new(*percent, 2));
+                }
+            }
+        }
+        Ok(prices)
+    }
+
+    fn prices_are_recorded(&self) -> bool {
+        self.faults.quotes.is_empty()
     }
 
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
@@ -176,10 +207,10 @@ impl MarketData for FaultyMarket<'_> {
 
     async fn peg(&self, _: &Ticker) -> Result<Option<PricePoint>, PortError> {
         let now = self.clock.now();
-        match self.faults.peg.iter().rev().find(|(from, _)| *from <= now) {
-            None | Some((_, Peg::NoMarket)) => Ok(None),
-            Some((_, Peg::NoAnswer)) => Err(PortError("no answer".to_owned())),
-            Some((_, Peg::Price { cents, minutes_old })) => {
+        match at(&self.faults.peg, now) {
+            None | Some(Peg::NoMarket) => Ok(None),
+            Some(Peg::NoAnswer) => Err(PortError("no answer".to_owned())),
+            Some(Peg::Price { cents, minutes_old }) => {
                 let price = Price::new(Decimal::new(*cents, 2));
                 Ok(Some(PricePoint { price, as_of: now.plus_ms(-minutes_old * 60_000) }))
             }

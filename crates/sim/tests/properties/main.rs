@@ -13,6 +13,8 @@ mod lookahead;
 #[cfg(test)]
 mod peg;
 #[cfg(test)]
+mod quotes;
+#[cfg(test)]
 mod reproducible;
 #[cfg(test)]
 mod rest;

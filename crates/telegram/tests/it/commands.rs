@@ -79,6 +79,19 @@ async fn events_are_loud_silent_or_not_sent_as_configured() {
 }
 
 #[tokio::test]
+async fn what_was_sent_is_not_sent_again_whatever_telegram_tells_of_it() {
+    let double = Double::start().await;
+    let mut settings = double.settings();
+    settings.allowed_user_ids.clear();
+    double.fault("SendMessage", Fault::Body(r#"{"ok":true,"result":{"of":"another version"}}"#));
+    let handle = keel_telegram::start(settings).unwrap();
+    handle.notifier.notify(Event::new(EventKind::Halt, "first"));
+    handle.notifier.notify(Event::new(EventKind::Halt, "second"));
+    handle.notifier.flush(Duration::from_secs(20)).await;
+    assert_eq!(double.texts(), ["<b>second</b>"]);
+}
+
+#[tokio::test]
 async fn without_an_answer_the_user_is_told_to_wait() {
     let double = Double::start().await;
     let mut settings = double.settings();

@@ -1,12 +1,14 @@
 //! A double of the Bot API: it keeps what the bot sends and hands out the updates of a test.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use keel_telegram::{Handle, Limits, Request, Settings, start};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,6 +26,8 @@ pub(crate) enum Fault {
     RetryAfter(u32),
     /// This body.
     Body(&'static str),
+    /// A body without an end, announced with this length or with none.
+    Endless(Option<u64>),
 }
 
 #[derive(Default)]
@@ -37,6 +41,8 @@ pub(crate) struct Books {
     /// What the next calls of a method answer.
     pub(crate) faults: VecDeque<(&'static str, Fault)>,
     pub(crate) polls: usize,
+    /// Bytes of endless bodies that the bot took.
+    pub(crate) endless_bytes: usize,
 }
 
 #[derive(Clone)]
@@ -128,7 +134,7 @@ async fn answer(
     State(double): State<Double>,
     Path((token, method)): Path<(String, String)>,
     body: Bytes,
-) -> (StatusCode, String) {
+) -> Response {
     assert_eq!(token, format!("bot{TOKEN}"));
     let call: Value = serde_json::from_slice(&body)
         .unwrap_or_else(|_| json!({ "multipart": String::from_utf8_lossy(&body) }));
@@ -140,14 +146,15 @@ async fn answer(
     match fault {
         Some(Fault::Api(code, description)) => {
             let body = json!({ "ok": false, "error_code": code, "description": description });
-            return (StatusCode::from_u16(code).unwrap(), body.to_string());
+            return (StatusCode::from_u16(code).unwrap(), body.to_string()).into_response();
         }
         Some(Fault::RetryAfter(seconds)) => {
             let body = json!({ "ok": false, "error_code": 429, "description": "Too Many Requests",
                 "parameters": { "retry_after": seconds } });
-            return (StatusCode::TOO_MANY_REQUESTS, body.to_string());
+            return (StatusCode::TOO_MANY_REQUESTS, body.to_string()).into_response();
         }
-        Some(Fault::Body(body)) => return (StatusCode::OK, body.to_owned()),
+        Some(Fault::Body(body)) => return body.into_response(),
+        Some(Fault::Endless(length)) => return endless(&double, length),
         None => {}
     }
     let result = match method.as_str() {
@@ -165,7 +172,23 @@ async fn answer(
             json!(true)
         }
     };
-    (StatusCode::OK, json!({ "ok": true, "result": result }).to_string())
+    json!({ "ok": true, "result": result }).to_string().into_response()
+}
+
+/// As much as the bot takes: it begins like an answer and never ends.
+fn endless(double: &Double, length: Option<u64>) -> Response {
+    let books = Arc::clone(&double.books);
+    let mut chunk = Some(Bytes::from_static(b"{\"ok\":true,\"result\":["));
+    let chunks = futures_util::stream::repeat_with(move || {
+        let chunk = chunk.take().unwrap_or_else(|| Bytes::from(vec![b' '; 64 * 1024]));
+        books.lock().unwrap().endless_bytes += chunk.len();
+        Ok::<_, Infallible>(chunk)
+    });
+    let mut response = Body::from_stream(chunks).into_response();
+    if let Some(length) = length {
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    response
 }
 
 async fn updates(double: &Double, call: &Value) -> Value {

@@ -6,6 +6,28 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[tokio::test]
+async fn f083_an_answer_without_an_end_is_an_outage_and_not_read_into_memory() {
+    let double = Double::start().await;
+    let mut handle = double.listening(double.settings()).await;
+    for length in [None, Some(2 << 30)] {
+        double.books.lock().unwrap().endless_bytes = 0;
+        double.fault("GetMe", Fault::Endless(length));
+        let error = keel_telegram::probe(&double.settings()).await.unwrap_err();
+        assert_eq!(error, "Telegram cannot be reached: the answer is longer than 8 MiB");
+        double.fault("GetUpdates", Fault::Endless(length));
+        double.fault("SendMessage", Fault::Endless(length));
+        handle.notifier.notify(Event::new(EventKind::Halt, "told after all"));
+        handle.notifier.flush(Duration::from_secs(20)).await;
+        // Three answers of 8 MiB, and what lies in the buffers of sockets.
+        let bytes = double.books.lock().unwrap().endless_bytes;
+        assert!(bytes < 64 << 20, "{bytes} bytes were taken");
+    }
+    assert_eq!(double.texts(), ["<b>told after all</b>"; 2]);
+    double.add(typed(1, USER, "/stop"));
+    assert_eq!(handle.commands.recv().await.unwrap().command, Command::Stop);
+}
+
+#[tokio::test]
 async fn f088_only_allowed_users_in_allowed_chats_with_their_own_words_are_obeyed() {
     let double = Double::start().await;
     let mut settings = double.settings();
@@ -130,6 +152,7 @@ async fn f091_an_outage_neither_blocks_nor_grows_and_what_was_dropped_is_told() 
     double.fault("SendMessage", Fault::RetryAfter(1));
     double.fault("SendMessage", Fault::Body("<html>502 Bad Gateway</html>"));
     double.fault("SendMessage", Fault::Body(""));
+    double.fault("SendMessage", Fault::Api(500, "Internal Server Error"));
     let handle = start(settings.clone()).unwrap();
     for i in 0..100 {
         handle.notifier.notify(Event::new(EventKind::Fill, format!("fill {i}")));
