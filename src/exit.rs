@@ -2,6 +2,7 @@
 
 use crate::journal::JournalError;
 use keel_config::{ConfigErrors, Problem};
+use keel_core::ports::StoreError;
 
 /// Exit codes, as documented in `docs/cli.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,14 @@ impl From<ConfigErrors> for Failure {
     fn from(errors: ConfigErrors) -> Self {
         let problems = errors.problems().to_vec();
         Self { problems, ..Self::new(Code::BadInput, errors.to_string()) }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let seen = Self::from_error(Code::CannotWrite, &error).message;
+        let todo = "nothing more is sent: see to it that its disk has room and can be written, then start again to continue";
+        Self::new(Code::CannotWrite, format!("{seen}; {todo}"))
     }
 }
 

@@ -174,8 +174,7 @@ pub fn run(simulation: &Simulation<'_>) -> Result<Ended, Failure> {
         daemon::run(&mut world, policy, &mut state, &mut pace, &mut progress).await
     });
     progress.end();
-    let written = ran.and_then(|_| journal.flush(&state, broker.checkpoint()));
-    written.map_err(|error| Failure::from_error(Code::CannotWrite, &error))?;
+    ran.and_then(|_| journal.flush(&state, broker.checkpoint()))?;
     tracing::info!(cycle = state.cycle, interrupted = stop.get(), "stop");
     write_files(config, &state)?;
     export_candles(config, simulation.tape, &clock)?;

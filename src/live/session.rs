@@ -240,8 +240,9 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let cycle = run_cycle(&mut world, policy, &mut self.state, options);
         let ended = bounded(&self.controls, "the cycle", STOP_GRACE, cycle).await?;
         ended.transpose().map_err(|error| {
-            self.reporter.event(Event::Error(format!("the journal could not be written: {error}")));
-            Failure::from_error(Code::CannotWrite, &error)
+            let failure = Failure::from(error);
+            self.reporter.event(Event::Error(failure.message.clone()));
+            failure
         })
     }
 
@@ -274,9 +275,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.journal
-            .flush(&self.state, self.broker.checkpoint())
-            .map_err(|error| Failure::from_error(Code::CannotWrite, &error))
+        self.journal.flush(&self.state, self.broker.checkpoint()).map_err(Failure::from)
     }
 
     fn stop(&mut self) -> Result<Ended, Failure> {

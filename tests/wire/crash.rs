@@ -1,13 +1,12 @@
 //! F28: `kill -9` at points of the order path, counted by system call.
 
-use crate::faults::{ORDERS, traded_elsewhere};
-use crate::support::{Bench, finish, rising, told, wait_for};
+use crate::faults::traded_elsewhere;
+use crate::support::{Bench, ORDERS, each, finish, rising, told};
 use keel_simex::exchange::Quirks;
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What the order path consists of: the journal's writes and syncs, and the network.
@@ -17,21 +16,25 @@ const CALLS: &str = "pwrite64,fdatasync,fsync,sendto,write,writev,recvfrom,conne
 /// strace counts each kind for itself.
 type Point = (String, usize);
 
+/// The calls of a live cycle, oldest first, as strace writes them.
+pub fn calls(bench: &Bench) -> Vec<String> {
+    let trace = bench.path("trace");
+    let kinds = format!("trace={CALLS}");
+    let output = bench.traced(&["-s", "64", "-e", &kinds, "-o", &trace.display().to_string()], 1);
+    assert!(output.status.success(), "{}", told(&output));
+    let text = String::from_utf8_lossy(&std::fs::read(&trace).unwrap()).into_owned();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Whether a call sends an order.
+pub fn is_order(line: &str) -> bool {
+    ORDERS.iter().any(|(_, endpoint)| line.contains(endpoint))
+}
+
 /// The calls from shortly before the first order is sent until the end.
 fn order_path(bench: &Bench) -> Vec<Point> {
-    let trace = bench.path("trace");
-    let plain = bench.command(&["trade", "--live", "--yes", "--cycles", "1"]);
-    let mut command = Command::new("strace");
-    command.args(["-qq", "-s", "64", "-e", &format!("trace={CALLS}"), "-o"]).arg(&trace);
-    command.arg(plain.get_program()).args(plain.get_args());
-    command.current_dir(plain.get_current_dir().unwrap()).stdin(Stdio::null());
-    assert!(finish(&mut command).status.success());
-    let text = String::from_utf8_lossy(&std::fs::read(&trace).unwrap()).into_owned();
-    let lines: Vec<&str> = text.lines().collect();
-    let is_order = |line: &&str| {
-        line.contains("POST /api/v3/order") || line.contains("POST /api/v5/trade/order")
-    };
-    let first = lines.iter().position(is_order).expect("an order");
+    let lines = calls(bench);
+    let first = lines.iter().position(|line| is_order(line)).expect("an order");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut points = Vec::new();
     for (number, line) in lines.iter().enumerate() {
@@ -56,37 +59,25 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
         std::env::var("KEEL_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
     let path = order_path(&Bench::new(rising()));
     assert!(path.len() > 60, "{path:?}");
-    let next = AtomicUsize::new(0);
     let killed = AtomicUsize::new(0);
     let with_orders = AtomicUsize::new(0);
-    // Most of the time passes in waiting for fences, so that many can run side by side.
-    std::thread::scope(|scope| {
-        for _ in 0..points.min(75) {
-            scope.spawn(|| {
-                loop {
-                    let point = next.fetch_add(1, Ordering::SeqCst);
-                    if point >= points {
-                        return;
-                    }
-                    let (name, count) = &path[path.len() * point / points];
-                    let bench = Bench::new(rising());
-                    let inject = format!("inject={name}:signal=KILL:when={count}");
-                    let output = crate::faults::traced(&bench, &["-e", &inject], 1);
-                    killed.fetch_add(usize::from(!output.status.success()), Ordering::SeqCst);
-                    let orders = bench.simex.oracle();
-                    let any = orders.venues.values().any(|venue| !venue.orders.is_empty());
-                    with_orders.fetch_add(usize::from(any), Ordering::SeqCst);
-                    bench.settles();
-                }
-            });
+    let chosen: Vec<&Point> = (0..points).map(|n| &path[path.len() * n / points]).collect();
+    each(&chosen, |(name, count)| {
+        let bench = Bench::new(rising());
+        let inject = format!("inject={name}:signal=KILL:when={count}");
+        let output = bench.traced(&["-e", &inject], 1);
+        if !output.status.success() {
+            killed.fetch_add(1, Ordering::SeqCst);
+            with_orders.fetch_add(usize::from(bench.orders_sent() > 0), Ordering::SeqCst);
         }
+        bench.settles();
     });
-    eprintln!(
-        "killed {} of {points}, {} after an order had arrived",
-        killed.load(Ordering::SeqCst),
-        with_orders.load(Ordering::SeqCst)
-    );
-    assert!(killed.load(Ordering::SeqCst) * 10 >= points * 7, "most points were hit");
+    let (killed, with_orders) = (killed.into_inner(), with_orders.into_inner());
+    eprintln!("killed {killed} of {points}, {with_orders} after an order had arrived");
+    assert!(killed * 10 >= points * 7, "most points were hit: {killed} of {points}");
+    // An order path is more than what comes before its first order.
+    assert!(with_orders * 2 >= killed, "{with_orders} of {killed} after an order had arrived");
+    assert!(with_orders < killed, "some before any order");
 }
 
 /// The exchange executes more than was asked for, and the process is killed while it waits for the
@@ -99,7 +90,7 @@ fn f019_a_halt_outlives_a_kill_in_the_middle_of_the_cycle_that_found_it() {
         bench.simex.set_quirks(Place::Binance, quirks);
         let fault = Fault::next(endpoint, When::After, Action::DelayMs(60_000));
         bench.simex.fault(fault.at(slow));
-        killed_when(&bench, || bench.simex.calls(double, endpoint) > 0);
+        bench.daemon().kill_when(|| bench.simex.calls(double, endpoint) > 0);
 
         let sent = || bench.simex.calls(Double::Binance, ORDERS[0].1);
         let before = sent();
@@ -136,7 +127,7 @@ fn f040_a_second_instance_stops_every_exchange_also_after_a_kill() {
 
     let slow = Fault::standing("*", When::Before, Action::DelayMs(60_000));
     bench.simex.fault(slow.at("coingecko"));
-    killed_when(&bench, || bench.log().contains("second instance"));
+    bench.daemon().kill_when(|| bench.log().contains("second instance"));
     bench.simex.clear_faults();
     bench.simex.fault(Fault::standing("*", When::Before, Action::Drop).at("binance"));
     assert!(bench.simex.deposit(Place::Okx, "USDT", 2_000.into()));
@@ -151,15 +142,6 @@ fn f040_a_second_instance_stops_every_exchange_also_after_a_kill() {
     assert!(sent(ORDERS[1], Double::Okx) > before, "{}", bench.log());
 }
 
-/// Trades live until something is so, and is killed then.
-fn killed_when(bench: &Bench, is_so: impl FnMut() -> bool) {
-    let mut command = bench.command(&["trade", "--live", "--yes"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("the moment", is_so);
-    child.kill().unwrap();
-    child.wait().unwrap();
-}
-
 #[test]
 fn f028_killed_while_the_journal_is_made_a_reader_is_told_and_the_next_start_goes_on() {
     if !crate::support::has_strace() {
@@ -170,21 +152,15 @@ fn f028_killed_while_the_journal_is_made_a_reader_is_told_and_the_next_start_goe
         .into_iter()
         .flat_map(|(name, counts)| counts.map(move |count| (name, count)))
         .collect();
-    std::thread::scope(|scope| {
-        for (name, count) in points {
-            scope.spawn(move || {
-                let bench = Bench::new(rising());
-                let inject = format!("inject={name}:signal=KILL:when={count}");
-                crate::faults::traced(&bench, &["-e", &inject], 1);
-                let output = finish(&mut bench.command(&["status"]));
-                let text = told(&output);
-                let is_plain =
-                    ["no journal yet", "half written", "no cycle has finished", "Cycle 1"]
-                        .iter()
-                        .any(|words| text.contains(words));
-                assert!(is_plain, "{name} {count}: {text}");
-                bench.settles();
-            });
-        }
+    each(&points, |(name, count)| {
+        let bench = Bench::new(rising());
+        bench.traced(&["-e", &format!("inject={name}:signal=KILL:when={count}")], 1);
+        let output = finish(&mut bench.command(&["status"]));
+        let text = told(&output);
+        let is_plain = ["no journal yet", "half written", "no cycle has finished", "Cycle 1"]
+            .iter()
+            .any(|words| text.contains(words));
+        assert!(is_plain, "{name} {count}: {text}");
+        bench.settles();
     });
 }

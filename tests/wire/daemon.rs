@@ -1,39 +1,13 @@
 //! The daemon as a process: it goes on, it stops in time, it takes edits of its configuration.
 
-use crate::faults::orders_sent;
-use crate::support::{Bench, rising, terminate, wait_for};
+use crate::support::{Bench, Daemon, rising, wait_for};
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
 use serde_json::{Value, json};
 use std::io::{PipeReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::process::{Child, Command, ExitStatus, Stdio};
-
-/// A process that does not outlive its test.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(command: &mut Command) -> Self {
-        Self(command.spawn().unwrap())
-    }
-
-    /// A daemon that is watched from outside only.
-    fn quiet(command: &mut Command) -> Self {
-        Self::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
-    }
-
-    fn stop(mut self) -> ExitStatus {
-        terminate(&mut self.0)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use std::process::Command;
 
 const LIVE: [&str; 3] = ["trade", "--live", "--yes"];
 
@@ -63,12 +37,12 @@ fn stops_while_hanging(double: Double, name: &str, endpoints: &[&str]) {
         let fault = Fault::standing(endpoint, When::Before, Action::DelayMs(30_000));
         bench.simex.fault(fault.at(name));
     }
-    let daemon = Daemon::quiet(&mut bench.command(&LIVE));
+    let daemon = bench.daemon();
     let asked = |endpoint: &&str| bench.simex.calls(double, endpoint);
     wait_for(endpoints[0], || asked(&endpoints[0]) > 0);
-    let before = orders_sent(&bench);
+    let before = bench.orders_sent();
     assert_eq!(daemon.stop().code(), Some(0));
-    assert_eq!(orders_sent(&bench), before, "an order left after the stop");
+    assert_eq!(bench.orders_sent(), before, "an order left after the stop");
     assert_eq!(endpoints[1..].iter().map(asked).sum::<u64>(), 0, "asked after the stop");
     bench.simex.clear_faults();
     bench.traded(1);
@@ -140,16 +114,16 @@ fn an_edit_of_the_configuration_counts_from_the_next_cycle_and_a_wrong_one_is_to
         kept.filter(|asset| asset["ticker"] != "LINK").cloned().collect();
     bench.config["bot_settings"]["min_order_value_usd"] = 1_000_000.into();
     bench.write_config();
-    let daemon = Daemon::quiet(&mut bench.command(&LIVE));
+    let daemon = bench.daemon();
     wait_for("a cycle", || bench.cycles_done() > 0);
     std::fs::write(bench.path("keel.json"), "{ \"bot_settings\": ").unwrap();
     wait_for("the note", || said(&bench, "the last good one stays") > 0);
     cycles_go_on(&bench);
     assert_eq!(said(&bench, "the last good one stays"), 1);
-    assert_eq!(orders_sent(&bench), 0, "all were too small");
+    assert_eq!(bench.orders_sent(), 0, "all were too small");
     bench.write(&all);
     assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));
-    wait_for("orders", || orders_sent(&bench) > 0);
+    wait_for("orders", || bench.orders_sent() > 0);
     wait_for("the new asset", || bench.status()["LINK"].is_object());
     assert_eq!(daemon.stop().code(), Some(0));
     bench.config = all;
@@ -160,22 +134,22 @@ fn an_edit_of_the_configuration_counts_from_the_next_cycle_and_a_wrong_one_is_to
 #[test]
 fn dry_run_that_is_set_while_it_trades_holds_orders_at_once_and_is_told() {
     let bench = Bench::new(rising());
-    let daemon = Daemon::quiet(&mut bench.command(&LIVE));
-    wait_for("orders", || orders_sent(&bench) > 0);
+    let daemon = bench.daemon();
+    wait_for("orders", || bench.orders_sent() > 0);
     let mut dry = bench.config.clone();
     dry["bot_settings"]["dry_run"] = true.into();
     bench.write(&dry);
     wait_for("the hold", || said(&bench, "Orders are held back: bot_settings.dry_run is true") > 0);
-    let before = orders_sent(&bench);
+    let before = bench.orders_sent();
     assert!(bench.simex.move_price("ETH", 1.5) && bench.simex.move_price("SOL", 0.5));
     cycles_go_on(&bench);
-    assert_eq!(orders_sent(&bench), before);
+    assert_eq!(bench.orders_sent(), before);
     // A broken edit is no permission.
     std::fs::write(bench.path("keel.json"), "{").unwrap();
     cycles_go_on(&bench);
-    assert_eq!(orders_sent(&bench), before);
+    assert_eq!(bench.orders_sent(), before);
     bench.write_config();
-    wait_for("orders again", || orders_sent(&bench) > before);
+    wait_for("orders again", || bench.orders_sent() > before);
     assert!(said(&bench, "No longer held back") > 0);
     assert_eq!(daemon.stop().code(), Some(0));
     bench.settles();
@@ -184,7 +158,7 @@ fn dry_run_that_is_set_while_it_trades_holds_orders_at_once_and_is_told() {
 #[test]
 fn what_only_a_start_reads_is_told_with_its_name_and_the_old_value_stays() {
     let bench = Bench::new(rising());
-    let daemon = Daemon::quiet(&mut bench.command(&LIVE));
+    let daemon = bench.daemon();
     wait_for("a cycle", || bench.cycles_done() > 0);
     let mut edited = bench.config.clone();
     edited["paths"]["journal_path"] = "other.sqlite".into();
@@ -211,7 +185,7 @@ fn paper_trading_stays_paper_when_dry_run_is_taken_away_and_says_so() {
     wait_for("the note", || said(&bench, "still paper trading") > 0);
     cycles_go_on(&bench);
     assert_eq!(daemon.stop().code(), Some(0));
-    assert_eq!(orders_sent(&bench), 0);
+    assert_eq!(bench.orders_sent(), 0);
 }
 
 #[test]

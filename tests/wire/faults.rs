@@ -1,26 +1,13 @@
 //! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
 
-use crate::support::{Bench, finish, rising, terminate, told, wait_for};
+use crate::support::{Bench, ORDERS, each, finish, rising, status, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::rules::MarketStatus;
 use keel_simex::server::Double;
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 use std::time::Duration;
-
-pub const ORDERS: [(&str, &str); 2] =
-    [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
-
-pub fn orders_sent(bench: &Bench) -> u64 {
-    bench.simex.calls(Double::Binance, ORDERS[0].1) + bench.simex.calls(Double::Okx, ORDERS[1].1)
-}
-
-fn status(code: u16, body: &str) -> Action {
-    Action::Status { code, body: body.to_owned(), headers: BTreeMap::new() }
-}
 
 #[test]
 fn f001_f004_executed_orders_whose_answers_are_lost_are_booked_once() {
@@ -43,7 +30,7 @@ fn f002_f005_orders_that_never_arrived_are_proven_absent_before_they_are_planned
         bench.simex.fault(Fault::next(endpoint, When::Before, Action::Drop).at(double));
     }
     bench.traded(1);
-    let sent = orders_sent(&bench);
+    let sent = bench.orders_sent();
     assert!(sent > 0);
     bench.settles();
     let proven = bench.query("SELECT detail FROM outcomes WHERE outcome = 'rejected'");
@@ -88,76 +75,32 @@ fn f022_f073_a_refused_order_is_not_sent_again_as_it_was() {
 }
 
 #[test]
-fn f030_a_full_disk_sends_nothing_and_heals_when_there_is_space() {
-    if !crate::support::has_strace() {
-        return;
-    }
-    let bench = Bench::new(rising());
-    bench.traded(1);
-    let before = orders_sent(&bench);
-    assert!(bench.simex.move_price("BTC", 1.2));
-    let output = traced(&bench, &["-e", "inject=pwrite64:error=ENOSPC:when=1+"], 1);
-    assert!(!output.status.success());
-    assert_eq!(orders_sent(&bench), before, "nothing is sent without a journal");
-    bench.traded(1);
-    bench.settles();
-}
-
-#[test]
-fn f035_a_write_ahead_log_cut_anywhere_opens_to_finished_writes_or_is_refused() {
-    let bench = Bench::new(rising());
-    // Killed, so that the write-ahead log is still there.
-    let mut command = bench.command(&["trade", "--live", "--yes"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("orders", || orders_sent(&bench) > 0);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let wal = std::fs::read(bench.path("keel.sqlite-wal")).unwrap();
-    assert!(wal.len() > 1000, "{}", wal.len());
-    let ids = |bench: &Bench| {
-        bench.try_query("SELECT id FROM intents").map(|rows| rows.len()).unwrap_or_default()
-    };
-    let all = ids(&bench);
-    for cut in (0..wal.len()).step_by(wal.len() / 40 + 1) {
-        std::fs::write(bench.path("keel.sqlite-wal"), &wal[..cut]).unwrap();
-        let output = finish(&mut bench.command(&["status"]));
-        let text = told(&output);
-        assert!(!text.contains("panicked"), "cut at {cut}: {text}");
-        assert!(ids(&bench) <= all);
-        std::fs::remove_file(bench.path("keel.sqlite-shm")).ok();
-    }
-    std::fs::write(bench.path("keel.sqlite-wal"), &wal).unwrap();
-    bench.settles();
-}
-
-#[test]
 fn f040_one_installation_trades_an_account_and_others_wait_for_the_operator() {
     let bench = Bench::new(rising());
-    let mut first = bench.command(&["trade", "--live", "--yes"]);
-    let mut first = first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("the first to trade", || orders_sent(&bench) > 0);
+    let first = bench.daemon();
+    wait_for("the first to trade", || bench.orders_sent() > 0);
     let second = bench.trade(1);
     assert_eq!(second.status.code(), Some(5), "{}", told(&second));
 
     // The same keys on another computer, where there is no journal.
     traded_elsewhere(&bench, &[]);
-    terminate(&mut first);
+    assert_eq!(first.stop().code(), Some(0));
     let halt = "trading at binance is halted: second instance or lost journal";
     let log = std::fs::read_to_string(bench.path("other/logs/keel.log")).unwrap();
     assert!(log.contains(halt), "{log}");
     // Whatever was sent is in the journal of the first.
     bench.settles();
-    let sent = orders_sent(&bench);
+    let sent = bench.orders_sent();
     bench.simex.deposit(Place::Binance, "USDT", 5000.into());
     traded_elsewhere(&bench, &[]);
-    assert_eq!(orders_sent(&bench), sent, "it is still halted");
+    assert_eq!(bench.orders_sent(), sent, "it is still halted");
     traded_elsewhere(&bench, &["--resume", "binance", "--resume", "okx"]);
-    let resumed = orders_sent(&bench);
+    let resumed = bench.orders_sent();
     assert!(resumed > sent, "the operator lets it go on");
 
     bench.simex.deposit(Place::Binance, "USDT", 5000.into());
     bench.traded(1);
-    assert_eq!(orders_sent(&bench), resumed, "now the first sees orders that are not its own");
+    assert_eq!(bench.orders_sent(), resumed, "now the first sees orders that are not its own");
     assert!(bench.log().contains(halt), "{}", bench.log());
 }
 
@@ -181,10 +124,9 @@ fn f043_a_stop_in_the_middle_of_an_order_ends_in_time_and_the_order_is_found_aga
     let bench = Bench::new(rising());
     let fault = Fault::next(ORDERS[0].1, When::After, Action::DelayMs(12_000));
     bench.simex.fault(fault.at("binance"));
-    let mut command = bench.command(&["trade", "--live", "--yes"]);
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let daemon = bench.daemon();
     wait_for("the order", || bench.simex.calls(Double::Binance, ORDERS[0].1) > 0);
-    assert_eq!(terminate(&mut child).code(), Some(0));
+    assert_eq!(daemon.stop().code(), Some(0));
     bench.settles();
 }
 
@@ -214,7 +156,7 @@ fn f061_a_market_that_is_halted_after_its_table_was_read_is_left_alone_once_it_r
     let left_alone =
         "SELECT cycle FROM decisions WHERE ticker = 'ETH' AND reason = 'market_halted'";
     let output = bench.run_for(Duration::from_secs(150), || {
-        if orders_sent(&bench) == 0 {
+        if bench.orders_sent() == 0 {
             return false;
         }
         if !is_halted {
@@ -257,11 +199,11 @@ fn f063_f064_a_venue_that_falls_silent_or_talks_nonsense_is_not_traded_and_then_
 fn f071_dust_makes_no_orders_and_no_log_storm() {
     let bench = Bench::new(rising());
     bench.traded(2);
-    let (orders, lines) = (orders_sent(&bench), bench.log().lines().count());
+    let (orders, lines) = (bench.orders_sent(), bench.log().lines().count());
     assert!(bench.simex.deposit(Place::Binance, "BNB", "0.0001".parse().unwrap()));
     assert!(bench.simex.deposit(Place::Binance, "USDT", "0.5".parse().unwrap()));
     bench.traded(20);
-    assert_eq!(orders_sent(&bench), orders);
+    assert_eq!(bench.orders_sent(), orders);
     let said = bench.log().lines().count() - lines;
     assert!(said < 40, "{said} lines about dust");
 }
@@ -285,7 +227,7 @@ fn f100_a_configuration_that_is_none_changes_nothing() {
         assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     }
     assert!(!bench.path("keel.sqlite").exists());
-    assert_eq!(orders_sent(&bench), 0);
+    assert_eq!(bench.orders_sent(), 0);
 }
 
 #[test]
@@ -301,24 +243,67 @@ fn f065_without_caps_the_last_known_are_used() {
     bench.settles();
 }
 
+/// Some bytes of the order's request have left, or all but one.
 #[test]
-fn f085_f086_a_venue_that_refuses_the_key_is_left_alone_and_the_other_trades() {
+fn f084_an_order_that_is_cut_off_on_its_way_is_proven_absent_and_planned_again() {
+    each(
+        &[(Double::Binance, 1), (Double::Binance, 150), (Double::Okx, 40), (Double::Okx, 300)],
+        |cut| {
+            let (double, bytes) = *cut;
+            let bench = Bench::new(rising());
+            bench.simex.reset_order_at(double, bytes);
+            bench.traded(1);
+            let unknown = bench.query("SELECT detail FROM outcomes WHERE outcome = 'unknown'");
+            assert_eq!(unknown.len(), 1, "{cut:?}: {unknown:?}");
+            bench.settles();
+            let proven = bench.query("SELECT detail FROM outcomes WHERE outcome = 'rejected'");
+            assert!(proven[0][0].starts_with("never accepted"), "{cut:?}: {proven:?}");
+        },
+    );
+}
+
+/// Everybody can read the prices of a venue; its account, its orders, or everything for this region
+/// is out of reach.
+#[test]
+fn f085_a_venue_that_answers_in_part_or_not_here_does_not_keep_the_other() {
+    let region = r#"{"code":0,"msg":"Service unavailable from a restricted location according to 'b. Eligibility'"}"#;
+    let cases = [
+        ("GET /api/v3/account", status(503, "down")),
+        ("*", status(451, region)),
+        (ORDERS[0].1, status(503, "down")),
+    ];
+    each(&cases, |(endpoint, answer)| {
+        let bench = Bench::new(rising());
+        bench.traded(1);
+        let fault = Fault::standing(endpoint, When::Before, answer.clone());
+        bench.simex.fault(fault.at("binance"));
+        let before = bench.simex.oracle();
+        let elsewhere = bench.simex.calls(Double::Okx, ORDERS[1].1);
+        let place = [Place::Binance, Place::Okx];
+        assert!(place.into_iter().all(|place| bench.simex.deposit(place, "USDT", 500.into())));
+        let output = bench.trade(2);
+        assert!(output.status.success(), "{endpoint}: {}", told(&output));
+        assert!(bench.simex.calls(Double::Okx, ORDERS[1].1) > elsewhere, "{endpoint}");
+        let orders =
+            |report: &keel_simex::oracle::OracleReport| report.venues["binance"].orders.len();
+        assert_eq!(orders(&bench.simex.oracle()), orders(&before), "{endpoint}");
+        let sent = bench.query("SELECT COUNT(*) FROM intents WHERE venue = 'binance'");
+        let asked = bench.simex.calls(Double::Binance, ORDERS[0].1);
+        assert_eq!(sent[0][0], asked.to_string(), "{endpoint}: one request for each intent");
+        bench.settles();
+    });
+}
+
+#[test]
+fn f086_a_key_that_is_refused_at_the_start_is_for_the_operator() {
     let bench = Bench::new(rising());
-    bench.traded(1);
-    let fault = Fault::standing("GET /api/v3/account", When::Before, status(503, "down"));
-    bench.simex.fault(fault.at("binance"));
-    let before = bench.simex.calls(Double::Binance, ORDERS[0].1);
-    assert!(bench.simex.move_price("SOL", 0.8) && bench.simex.move_price("LINK", 1.25));
-    bench.traded(1);
-    assert_eq!(bench.simex.calls(Double::Binance, ORDERS[0].1), before, "not read, not traded");
-    let okx = bench.query("SELECT COUNT(*) FROM intents WHERE venue = 'okx'");
-    assert_ne!(okx[0][0], "0");
-    bench.simex.clear_faults();
     bench.simex.set_revoked(Place::Binance, true);
     let output = bench.trade(1);
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("API key"), "{}", told(&output));
+    assert_eq!(bench.orders_sent(), 0);
     bench.simex.set_revoked(Place::Binance, false);
+    bench.traded(1);
     bench.settles();
 }
 
@@ -338,19 +323,7 @@ fn f087_proxy_variables_are_ignored() {
     let asked = proxy.accept().map_err(|error| error.kind());
     assert_eq!(asked.err(), Some(ErrorKind::WouldBlock), "the proxy was asked");
     assert!(output.status.success(), "{}", told(&output));
-    assert!(orders_sent(&bench) > 0);
-}
-
-#[test]
-fn f101_a_config_with_keys_that_others_can_read_is_refused() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let bench = Bench::new(rising());
-    let open = std::fs::Permissions::from_mode(0o644);
-    std::fs::set_permissions(bench.path("keel.json"), open).unwrap();
-    let output = bench.trade(1);
-    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
-    assert!(told(&output).contains("chmod 600"), "{}", told(&output));
-    assert!(!bench.path("keel.sqlite").exists());
+    assert!(bench.orders_sent() > 0);
 }
 
 #[test]
@@ -360,76 +333,7 @@ fn f102_a_key_that_can_withdraw_is_refused() {
     let output = bench.trade(1);
     assert_eq!(output.status.code(), Some(2), "{}", told(&output));
     assert!(told(&output).contains("withdraw"), "{}", told(&output));
-    assert_eq!(orders_sent(&bench), 0);
+    assert_eq!(bench.orders_sent(), 0);
     let doctor = finish(&mut bench.command(&["doctor"]));
     assert_eq!(doctor.status.code(), Some(7), "{}", told(&doctor));
-}
-
-/// Keys and secrets in any usual encoding, in anything that the program writes.
-#[test]
-fn f093_no_output_holds_a_secret() {
-    let mut bench = Bench::new(rising());
-    bench.config["logging"] = serde_json::json!({ "level": "DEBUG" });
-    bench.write_config();
-    let mut printed = Vec::new();
-    let mut run = |bench: &Bench, arguments: &[&str]| {
-        let mut command = bench.command(arguments);
-        command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
-        let output = finish(&mut command);
-        printed.extend([output.stdout, output.stderr]);
-    };
-    for (double, endpoint) in ORDERS {
-        for (call, action) in
-            [(1, Action::Drop), (2, status(500, "x")), (3, Action::Body(Body::Html))]
-        {
-            let fault = Fault::next(endpoint, When::After, action);
-            bench.simex.fault(fault.at(double).at_call(call));
-        }
-    }
-    run(&bench, &["trade", "--live", "--yes", "--cycles", "2"]);
-    let fault = Fault::standing("*", When::Before, Action::Reset);
-    bench.simex.fault(fault);
-    run(&bench, &["trade", "--live", "--yes", "--cycles", "1"]);
-    run(&bench, &["doctor"]);
-    run(&bench, &["config", "show"]);
-    run(&bench, &["trade", "--live", "--yes", "--cycles", "x"]);
-    for name in ["logs/keel.log", "status.json", "keel.sqlite", "keel.sqlite-wal"] {
-        printed.extend(std::fs::read(bench.path(name)).ok());
-    }
-    let text: Vec<String> =
-        printed.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
-    let all = text.join("\n");
-    assert!(all.len() > 2000);
-    for venue in bench.simex.config().venues.values() {
-        let key = &venue.keys[0];
-        for secret in [&key.secret, &key.passphrase, &key.key] {
-            for encoded in encodings(secret) {
-                assert!(!all.contains(&encoded), "a secret is shown as {encoded}");
-            }
-        }
-    }
-}
-
-fn encodings(secret: &str) -> Vec<String> {
-    use base64::Engine as _;
-    let engines =
-        [base64::engine::general_purpose::STANDARD, base64::engine::general_purpose::URL_SAFE];
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-    let mut all = vec![secret.to_owned(), hex.to_uppercase(), hex, secret[..16].to_owned()];
-    for engine in engines {
-        let text = engine.encode(secret);
-        all.push(text.trim_end_matches('=').to_owned());
-    }
-    all
-}
-
-/// Runs live cycles under strace, which does to system calls what `rules` say.
-pub fn traced(bench: &Bench, rules: &[&str], cycles: u64) -> std::process::Output {
-    let cycles = cycles.to_string();
-    let plain = bench.command(&["trade", "--live", "--yes", "--cycles", &cycles]);
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null"]).args(rules).arg(plain.get_program());
-    command.args(plain.get_args()).current_dir(plain.get_current_dir().unwrap());
-    command.stdin(Stdio::null());
-    finish(&mut command)
 }

@@ -1,19 +1,25 @@
 //! A simulated exchange, a configuration for it, and the program.
 
 use keel_simex::config::PriceSource;
+use keel_simex::faults::Action;
+use keel_simex::journal::RequestRecord;
+pub use keel_simex::practice::USER_ID;
 use keel_simex::server::Double;
 use keel_simex::{Simex, SimexConfig};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No process of a test lives longer.
 const LONGEST: Duration = Duration::from_secs(300);
+/// So many exchanges of one test run at once.
+const SIDE_BY_SIDE: usize = 75;
 
 /// An asset of a test's portfolio.
 pub struct Asset {
@@ -40,6 +46,15 @@ pub const PORTFOLIO: [Asset; 5] = [
     asset("SOL", "okx", "solana", 2),
     asset("LINK", "okx", "chainlink", 2),
 ];
+
+/// Where orders go: the exchange and its endpoint.
+pub const ORDERS: [(&str, &str); 2] =
+    [("binance", "POST /api/v3/order"), ("okx", "POST /api/v5/trade/order")];
+
+/// An answer with this status and body.
+pub fn status(code: u16, body: &str) -> Action {
+    Action::Status { code, body: body.to_owned(), headers: BTreeMap::new() }
+}
 
 /// A running exchange and a directory with a configuration for it.
 pub struct Bench {
@@ -122,6 +137,36 @@ impl Bench {
         self.directory.path().join(name)
     }
 
+    /// How many requests for orders the exchanges have seen.
+    pub fn orders_sent(&self) -> u64 {
+        self.simex.calls(Double::Binance, ORDERS[0].1) + self.simex.calls(Double::Okx, ORDERS[1].1)
+    }
+
+    /// Lets the daemon report to the user of the exchange's chat, and obey them.
+    pub fn connect_chat(&mut self) {
+        self.config["telegram"] = json!({
+            "enabled": true, "credentials_key": "main", "allowed_user_ids": [USER_ID],
+            "api_url": self.simex.url(Double::Telegram),
+        });
+        self.config["telegram_credentials"] = json!({ "main": {
+            "apiKey": self.simex.config().telegram_token, "chatId": USER_ID.to_string(),
+        }});
+        self.write_config();
+    }
+
+    /// How often a bot has forgotten what was said before its start; after that it listens.
+    pub fn bots_that_listen(&self) -> usize {
+        let is_greeting = |request: &&RequestRecord| {
+            request.endpoint == "getUpdates" && request.parameters.contains("\"offset\":-1")
+        };
+        self.simex.requests().iter().filter(is_greeting).count()
+    }
+
+    /// Trades live until it is stopped.
+    pub fn daemon(&self) -> Daemon {
+        Daemon::quiet(&mut self.command(&["trade", "--live", "--yes"]))
+    }
+
     /// Writes `config` to its file, readable by its owner alone.
     pub fn write_config(&self) {
         self.write(&self.config);
@@ -156,6 +201,17 @@ impl Bench {
             .env_clear()
             .stdin(Stdio::null());
         command
+    }
+
+    /// Runs live cycles under strace with these arguments.
+    pub fn traced(&self, arguments: &[&str], cycles: u64) -> Output {
+        let cycles = cycles.to_string();
+        let plain = self.command(&["trade", "--live", "--yes", "--cycles", &cycles]);
+        let mut command = Command::new("strace");
+        // The last -o counts: nothing is kept unless it is asked for.
+        command.args(["-qq", "-o", "/dev/null"]).args(arguments).arg(plain.get_program());
+        command.args(plain.get_args()).current_dir(self.directory.path()).stdin(Stdio::null());
+        finish(&mut command)
     }
 
     /// Trades live for so many cycles and gives what was printed.
@@ -292,6 +348,26 @@ impl Bench {
         std::fs::read_to_string(self.path("logs/keel.log")).unwrap_or_default()
     }
 
+    /// The journal's name of an exchange's order, if it has it.
+    fn known(&self, venue: &str, id: &str) -> Option<String> {
+        let rows = self.query(&format!(
+            "SELECT intents.id FROM intents WHERE REPLACE(intents.id, '-', '') = \
+             REPLACE('{id}', '-', '') AND venue = '{venue}'"
+        ));
+        assert!(rows.len() < 2, "{venue}: {id} is in the journal twice");
+        rows.into_iter().next().map(|mut row| row.remove(0))
+    }
+
+    /// Exchanges with orders that the journal does not know.
+    pub fn with_unknown_orders(&self) -> BTreeSet<String> {
+        let report = self.simex.oracle();
+        let unknown = report
+            .venues
+            .iter()
+            .filter(|(venue, seen)| seen.orders.keys().any(|id| self.known(venue, id).is_none()));
+        unknown.map(|(venue, _)| venue.clone()).collect()
+    }
+
     /// Nothing was sent twice, the exchange's books add up, and the journal knows every order of
     /// the exchange with exactly what was executed.
     pub fn audit(&self) {
@@ -300,13 +376,9 @@ impl Bench {
         assert_eq!(report.faults(), Vec::<&str>::new(), "the exchange's own books");
         for (venue, seen) in &report.venues {
             for (id, executed) in &seen.executed {
-                let known = self.query(&format!(
-                    "SELECT intents.id FROM intents WHERE REPLACE(intents.id, '-', '') = \
-                     REPLACE('{id}', '-', '') AND venue = '{venue}'"
-                ));
-                assert_eq!(known.len(), 1, "{venue}: order {id} is not in the journal");
-                let fills =
-                    self.query(&format!("SELECT amount FROM fills WHERE id = '{}'", known[0][0]));
+                let known = self.known(venue, id);
+                let known = known.unwrap_or_else(|| panic!("{venue}: {id} is not in the journal"));
+                let fills = self.query(&format!("SELECT amount FROM fills WHERE id = '{known}'"));
                 let booked: rust_decimal::Decimal =
                     fills.iter().map(|row| row[0].parse::<rust_decimal::Decimal>().unwrap()).sum();
                 assert_eq!(booked, *executed, "{venue}: order {id}");
@@ -315,13 +387,71 @@ impl Bench {
     }
 }
 
-/// Whether strace is there. `.ci/run` installs it; tests that need it skip without it.
+/// A process that does not outlive its test.
+pub struct Daemon(pub Child);
+
+impl Daemon {
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+
+    /// A daemon that is watched from outside only.
+    pub fn quiet(command: &mut Command) -> Self {
+        Self::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
+    }
+
+    /// Asks it to stop, which takes five seconds at most: that is promised.
+    pub fn stop(mut self) -> ExitStatus {
+        let start = Instant::now();
+        Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "still there after 5 s");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Trades until something is so, and is killed then, as by a power cut.
+    pub fn kill_when(mut self, is_so: impl FnMut() -> bool) {
+        wait_for("the moment of the kill", is_so);
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether strace is there. Tests that need it skip without it, unless `KEEL_REQUIRE_STRACE` is set,
+/// as `.ci/run` does.
 pub fn has_strace() -> bool {
     let found = Command::new("strace").arg("-V").output().is_ok_and(|out| out.status.success());
     if !found {
+        let is_required = std::env::var_os("KEEL_REQUIRE_STRACE").is_some();
+        assert!(!is_required, "strace is not installed");
         eprintln!("skipped: strace is not installed");
     }
     found
+}
+
+/// Does the same with many things side by side: most of the time passes in waiting.
+pub fn each<T: Sync>(things: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..things.len().min(SIDE_BY_SIDE) {
+            scope.spawn(|| {
+                while let Some(thing) = things.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    work(thing);
+                }
+            });
+        }
+    });
 }
 
 /// Waits for the end of a process, but not for ever.
@@ -337,22 +467,6 @@ pub fn finish(command: &mut Command) -> Output {
     let output = child.wait_with_output().unwrap();
     let _ = sender.send(());
     output
-}
-
-/// Asks a daemon to stop, which takes five seconds at most: that is promised.
-pub fn terminate(child: &mut Child) -> ExitStatus {
-    let start = Instant::now();
-    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if start.elapsed() > Duration::from_secs(5) {
-            child.kill().unwrap();
-            panic!("still there after {:?}", start.elapsed());
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 pub fn told(output: &Output) -> String {

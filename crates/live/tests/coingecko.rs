@@ -237,6 +237,48 @@ fn a_host_that_never_answers_is_given_up() {
 }
 
 #[test]
+fn f083_an_answer_without_end_is_given_up() {
+    run(async {
+        let chunk = ["10000\r\n", &"x".repeat(64 * 1024), "\r\n"].concat();
+        for (head, piece, pause_ms) in [
+            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", chunk.as_str(), 0),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 2147483648\r\n\r\n", &chunk, 0),
+            ("HTTP/1.1 200 OK\r\nx-long: ", &chunk, 0),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n", "x", 10),
+            ("HTTP/1.1 200 OK\r\nx-slow: ", "x", 10),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (head, piece) = (head.to_owned(), piece.to_owned());
+            let host = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 4096]).await;
+                let mut bytes = head.len();
+                let mut sent = stream.write_all(head.as_bytes()).await;
+                // Ends when the other side hangs up.
+                while sent.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                    sent = stream.write_all(piece.as_bytes()).await;
+                    bytes += piece.len();
+                }
+                bytes
+            });
+            let settings = CoinGeckoSettings {
+                base_url: format!("http://{address}"),
+                timeout: Duration::from_secs(if pause_ms == 0 { 60 } else { 1 }),
+                ..Default::default()
+            };
+            let client = CoinGecko::new(settings).unwrap();
+            client.caps(&ids(&["bitcoin"]), START).await.unwrap_err();
+            drop(client);
+            // What is read ends at 8 MiB; some more waits in the buffers of the system.
+            let bytes = host.await.unwrap();
+            assert!(bytes < 64 * 1024 * 1024, "{bytes} bytes were taken");
+        }
+    });
+}
+
+#[test]
 fn numbers_that_are_no_caps_are_left_out() {
     let row = |id: &str, cap: &str, updated: &str| {
         format!(r#"{{"id":"{id}","current_price":1,"market_cap":{cap},"last_updated":{updated}}}"#)

@@ -175,7 +175,7 @@ fn write(world: &mut World, path: &str, bytes: &[u8]) -> Option<Answer> {
         "faults" => done(body::<Fault>(bytes).map(|fault| world.script.add(fault))),
         "reset-request" => done(body::<ResetRequest>(bytes).and_then(|wanted| {
             let cut = world.request_cuts.get(&wanted.double);
-            cut.map(|cut| cut.set(wanted.bytes))
+            cut.map(|cut| cut.set(wanted.bytes, ""))
                 .ok_or_else(|| format!("{}: no such double", wanted.double))
         })),
         "clock" => done(body::<ClockMode>(bytes).map(|mode| world.clock.set(mode))),

@@ -171,9 +171,18 @@ impl Simex {
     /// Resets the connection of the next request at a double once so many of its bytes have come. The
     /// request takes no effect, unless it is not longer than that.
     pub fn reset_request_at(&self, double: Double, bytes: u64) {
+        self.reset_at(double, bytes, "");
+    }
+
+    /// The same for the next request that is a POST: an order.
+    pub fn reset_order_at(&self, double: Double, bytes: u64) {
+        self.reset_at(double, bytes, "POST ");
+    }
+
+    fn reset_at(&self, double: Double, bytes: u64, start: &'static str) {
         self.with(|world| {
             if let Some(cut) = world.request_cuts.get(double.name()) {
-                cut.set(bytes);
+                cut.set(bytes, start);
             }
         });
     }

@@ -5,8 +5,8 @@ use axum::serve::{IncomingStream, Listener};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,21 +28,25 @@ pub struct WireState {
     request_left: AtomicU64,
 }
 
-/// After how many bytes the next request at a server is reset.
-#[derive(Clone, Debug)]
-pub struct RequestCut(Arc<AtomicU64>);
-
-impl Default for RequestCut {
-    fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(NO_CUT)))
-    }
-}
+/// After how many bytes the next request at a server is reset, and how that request starts.
+#[derive(Clone, Debug, Default)]
+pub struct RequestCut(Arc<Mutex<Option<(u64, &'static str)>>>);
 
 impl RequestCut {
-    /// Resets the connection of the next request once so many of its bytes have come; a request that
-    /// is not longer is not touched.
-    pub fn set(&self, bytes: u64) {
-        self.0.store(bytes, Ordering::SeqCst);
+    /// Resets the connection of the next request that starts so, once so many of its bytes have come;
+    /// a request that is not longer is not touched.
+    pub fn set(&self, bytes: u64, start: &'static str) {
+        *self.cut() = Some((bytes, start));
+    }
+
+    fn cut(&self) -> MutexGuard<'_, Option<(u64, &'static str)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many bytes a request that begins with these may have; a cut is used up by it.
+    fn take(&self, first: &[u8]) -> u64 {
+        let cut = self.cut().take_if(|(_, start)| first.starts_with(start.as_bytes()));
+        cut.map_or(NO_CUT, |(bytes, _)| bytes)
     }
 }
 
@@ -107,11 +111,13 @@ impl Wire {
         }
         let left = &self.state.request_left;
         if left.load(Ordering::SeqCst) == NO_CUT {
-            left.store(self.cut.0.swap(NO_CUT, Ordering::SeqCst), Ordering::SeqCst);
+            left.store(self.cut.take(seen.filled()), Ordering::SeqCst);
         }
         let most = left.load(Ordering::SeqCst);
         let kept = usize::try_from(most).unwrap_or(usize::MAX).min(seen.filled().len());
-        left.store(most.saturating_sub(kept as u64), Ordering::SeqCst);
+        if most != NO_CUT {
+            left.store(most.saturating_sub(kept as u64), Ordering::SeqCst);
+        }
         self.overflowed = kept < seen.filled().len();
         if kept > 0 {
             buffer.put_slice(&seen.filled()[..kept]);
@@ -135,8 +141,8 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let cut = self.state.request_left.load(Ordering::SeqCst) != NO_CUT
-            || self.cut.0.load(Ordering::SeqCst) != NO_CUT;
+        let cut =
+            self.state.request_left.load(Ordering::SeqCst) != NO_CUT || self.cut.cut().is_some();
         let read = if cut {
             self.read_part(context, buffer)
         } else {

@@ -242,11 +242,10 @@ async fn f083_slow_and_endless_replies_end() {
 
 #[tokio::test]
 async fn f083_bodies_and_headers_have_a_size() {
-    let endless = |head: &'static [u8]| {
+    let endless = |head: &'static str, piece: Vec<u8>| {
         Server::new(move |stream, _| {
             let _ = loopback::read_request(stream);
-            let _ = stream.write_all(head);
-            let piece = vec![b'x'; 64 * 1024];
+            let _ = stream.write_all(head.as_bytes());
             // Far more than is read; ends when the other side hangs up.
             for _ in 0..1000 {
                 if stream.write_all(&piece).is_err() {
@@ -255,11 +254,21 @@ async fn f083_bodies_and_headers_have_a_size() {
             }
         })
     };
-    let huge = endless(b"HTTP/1.1 200 OK\r\nContent-Length: 2147483648\r\n\r\n");
-    let headers = endless(b"HTTP/1.1 200 OK\r\nX-Long: ");
-    for server in [&huge, &headers] {
+    let kib64 = vec![b'x'; 64 * 1024];
+    let chunk = [b"10000\r\n", kib64.as_slice(), b"\r\n"].concat();
+    for (server, what) in [
+        (
+            endless("HTTP/1.1 200 OK\r\nContent-Length: 2147483648\r\n\r\n", kib64.clone()),
+            "a long body",
+        ),
+        (endless("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", chunk), "endless chunks"),
+        (endless("HTTP/1.1 200 OK\r\n\r\n", kib64.clone()), "a body until the end"),
+        (endless("HTTP/1.1 200 OK\r\nX-Long: ", kib64), "a long header"),
+    ] {
         let transport = transport(&server.url());
-        assert!(no_reply(&send(&transport, &server.url(), Kind::Write).await));
+        let answer = send(&transport, &server.url(), Kind::Write).await;
+        assert!(no_reply(&answer), "{what}: {answer:?}");
+        assert_eq!(server.connections(), 1, "{what}");
     }
     let many: String = (0..90).map(|n| format!("X-{n}: {}\r\n", "y".repeat(1000))).collect();
     let server = Server::answering(move |_, _| reply(200, &many, "{}"));
@@ -295,29 +304,38 @@ async fn f084_a_reset_at_any_byte_is_told_by_its_phase() {
     drop(refused);
     assert!(not_sent(&send(&transport(&url), &url, Kind::Write).await));
 
-    // Bytes that are left unread when a socket is closed make the kernel send a reset.
-    for read in [0, 1, 20, 60, 100, 150] {
+    let whole = reply(200, "X-Mark: 1\r\n", "{\"orderId\":28}");
+    let server = Server::answering({
+        let whole = whole.clone();
+        move |_, _| whole.clone()
+    });
+    let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await.unwrap();
+    assert_eq!(answer.body, "{\"orderId\":28}");
+    let request_bytes = server.requests.lock().unwrap()[0].len();
+    assert!(request_bytes > 150, "{request_bytes}");
+
+    // A socket that is closed while bytes are unread sends a reset instead of its end.
+    for read in 0..request_bytes {
         let server = Server::new(move |stream, _| {
             let _ = stream.read_exact(&mut vec![0; read]);
         });
         let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await;
         assert!(no_reply(&answer), "after {read} bytes of the request: {answer:?}");
-        assert_eq!(server.connections(), 1);
+        assert_eq!(server.connections(), 1, "after {read} bytes of the request");
     }
-    let whole = reply(200, "X-Mark: 1\r\n", "{\"orderId\":28}");
-    for written in (0..whole.len()).step_by(3) {
-        let part = whole[..written].to_owned();
-        let server = Server::new(move |stream, _| {
-            let _ = loopback::read_request(stream);
-            let _ = stream.write_all(part.as_bytes());
-        });
-        let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await;
-        assert!(no_reply(&answer), "after {written} bytes of the reply: {answer:?}");
-        assert_eq!(server.connections(), 1);
+    for written in 0..whole.len() {
+        for unread in [0, 1] {
+            let part = whole[..written].to_owned();
+            let server = Server::new(move |stream, _| {
+                let _ = stream.read_exact(&mut vec![0; request_bytes - unread]);
+                let _ = stream.write_all(part.as_bytes());
+            });
+            let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await;
+            let end = if unread == 0 { "closed" } else { "reset" };
+            assert!(no_reply(&answer), "{end} after {written} bytes of the reply: {answer:?}");
+            assert_eq!(server.connections(), 1, "{end} after {written} bytes of the reply");
+        }
     }
-    let server = Server::answering(move |_, _| whole.clone());
-    let answer = send(&transport(&server.url()), &server.url(), Kind::Write).await.unwrap();
-    assert_eq!(answer.body, "{\"orderId\":28}");
 }
 
 /// Twenty units in a minute: sixteen are planned, four at once, three of them for public reads.
