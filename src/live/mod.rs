@@ -217,12 +217,20 @@ impl Start<'_> {
         state: &State,
     ) -> Result<(), Failure> {
         let models = simulation::cost_models(&self.config);
-        let record = preview::preview(&MachineTime, market, account, &self.config, state, models)
-            .await
-            .map_err(|error| {
-                Failure::new(Code::Failed, format!("the first plan cannot be made: {error}"))
-            })?;
         let (config, is_confirmed) = (self.config.clone(), self.options.yes);
+        let record = preview::preview(&MachineTime, market, account, &config, state, models).await;
+        let record = match record {
+            Ok(record) => record,
+            // Nobody waits for it, and the cycle itself leaves alone what cannot be read.
+            Err(error) if is_confirmed => {
+                output::remark(format!("note: the first plan cannot be shown: {error}"));
+                return Ok(());
+            }
+            Err(error) => {
+                let message = format!("the first plan cannot be made: {error}");
+                return Err(Failure::new(Code::Failed, message));
+            }
+        };
         // Who reads and types may take long, and a stop must be heard meanwhile.
         let answer = tokio::task::spawn_blocking(move || {
             preview::show(&config, &record);
