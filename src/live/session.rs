@@ -327,8 +327,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let what = "the comparison with the exchanges";
         let notes = bounded(&self.controls, what, Duration::ZERO, compared).await?;
         let Some(notes) = notes else { return Ok(None) };
-        if !notes.is_empty() {
-            // A halt may be among them.
+        if !notes.is_empty() || !self.broker.broker().halted().is_empty() {
+            // A halt is durable before anything else is done.
             self.flush()?;
         }
         self.tell_held();
