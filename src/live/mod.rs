@@ -234,8 +234,12 @@ impl Start<'_> {
         // Who reads and types may take long, and a stop must be heard meanwhile.
         let answer = tokio::task::spawn_blocking(move || {
             preview::show(&config, &record);
-            if is_confirmed { Some(true) } else { preview::confirmed() }
+            (!is_confirmed).then(preview::confirmed).flatten()
         });
+        if is_confirmed {
+            // A terminal that nobody reads holds nothing up.
+            return Ok(());
+        }
         match answer.await.ok().flatten() {
             Some(true) => Ok(()),
             Some(false) => Err(Failure::new(Code::Interrupted, "nothing was sent")),

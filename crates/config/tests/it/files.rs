@@ -201,7 +201,7 @@ fn writing_the_missing_strategy_files_changes_nothing() {
 #[test]
 fn what_only_a_start_reads_waits_for_the_next_one() {
     let desk = Desk::new();
-    let first = edited("\"options\": {} }\n", "\"options\": { \"uid\": \"not-shown-one\" } }\n");
+    let first = SEED_SHAPED.to_owned();
     let mut reloader = Reloader::new(desk.load(&first).unwrap());
     let running = reloader.current().clone();
     let waits = |keys: &[&str]| ReloadOutcome::Changed {
@@ -212,7 +212,7 @@ fn what_only_a_start_reads_waits_for_the_next_one() {
         ("\"sandbox\": false", "\"sandbox\": true", "exchange_configurations.binance.sandbox"),
         ("DIR/state/status.json", "DIR/status.json", "paths.global_status_file_path"),
         ("\"level\": \"info\"", "\"level\": \"debug\"", "logging.level"),
-        ("not-shown-one", "not-shown-two", "exchanges_credentials"),
+        ("\"YOUR_API_SECRET\"", "\"${OTHER_SECRET}\"", "exchanges_credentials"),
         ("1000.10", "2000", "bot_settings.initial_stablecoin_balance"),
         (
             "\"credentials_key\": \"bot\"",
