@@ -133,7 +133,7 @@ impl Desk {
         assert!(!self.trades("binance", "ETH/USDT"));
         self.balances("okx").unwrap();
         assert!(self.trades("okx", "SOL/USDT"));
-        assert_eq!(self.reconcile(), Vec::<String>::new(), "told once");
+        assert_eq!(self.reconcile(), told, "as long as it is so; the reporter tells it once");
         assert!(!self.trades("binance", "ETH/USDT"));
 
         self.bench.simex.set_withdraw_right(Place::Binance, false);

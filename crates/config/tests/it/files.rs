@@ -212,7 +212,6 @@ fn what_only_a_start_reads_waits_for_the_next_one() {
         ("\"sandbox\": false", "\"sandbox\": true", "exchange_configurations.binance.sandbox"),
         ("DIR/state/status.json", "DIR/status.json", "paths.global_status_file_path"),
         ("\"level\": \"info\"", "\"level\": \"debug\"", "logging.level"),
-        ("\"YOUR_API_SECRET\"", "\"${OTHER_SECRET}\"", "exchanges_credentials"),
         ("1000.10", "2000", "bot_settings.initial_stablecoin_balance"),
         (
             "\"credentials_key\": \"bot\"",
@@ -223,8 +222,8 @@ fn what_only_a_start_reads_waits_for_the_next_one() {
         assert!(first.contains(from), "{from}");
         let mut keys = vec![key];
         if key.starts_with("paths.") {
-            // Beside the status file.
-            keys.push("paths.journal_path");
+            // The journal and the archive of caps are beside the status file.
+            keys.extend(["paths.journal_path", "coingecko"]);
         }
         let edit = first.replacen(from, to, 1);
         assert_eq!(reloader.offer(desk.load(&edit)), waits(&keys));
