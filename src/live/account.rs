@@ -18,6 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The rights of keys are read again after this time. What was read before counts for as long once
 /// more when they cannot be.
 const RIGHTS_EVERY_MS: i64 = 24 * 3_600_000;
+/// A key that is rejected is asked about again after a minute, and after twice the time each time it
+/// still is: venues lock out addresses that keep on trying.
+const REJECTED_EVERY_MS: std::ops::RangeInclusive<i64> = 60_000..=3_600_000;
 /// A clock that is further off than this is said.
 const OFFSET_MS_MAX: i64 = 1000;
 
@@ -29,11 +32,13 @@ pub struct RealAccount {
     time: Arc<dyn Time>,
     /// When the rights of a venue's key were found to be right, in time that really passed.
     verified_ms: BTreeMap<VenueId, i64>,
-    /// Venues that were silent or refused the key since its rights were read. Behind a lock, because
-    /// reading balances does not need the account to itself.
-    lost: Mutex<BTreeSet<VenueId>>,
+    /// Venues that were silent or refused the key since its rights were read, and in what words. Behind
+    /// a lock, because reading balances does not need the account to itself.
+    lost: Mutex<BTreeMap<VenueId, String>>,
     /// Why nothing is done at a venue until its key was looked at.
     refused: BTreeMap<VenueId, String>,
+    /// Venues that reject the key itself: when they are asked again, and how long they were left alone.
+    rejected: BTreeMap<VenueId, (i64, i64)>,
 }
 
 /// Why a key must not be used, if it must not.
@@ -73,6 +78,7 @@ impl RealAccount {
             time,
             verified_ms: BTreeMap::new(),
             lost: Mutex::default(),
+            rejected: BTreeMap::new(),
         }
     }
 
@@ -99,18 +105,27 @@ impl RealAccount {
                 )),
                 Ok(_) => {}
                 Err(error) => {
-                    self.lose(id);
+                    self.lose(id, &error.to_string());
                     notes.push(format!("{id}: its time could not be read: {error}"));
                 }
             }
             let now_ms = self.time.monotonic_ms();
             let age_ms = self.verified_ms.get(id).map_or(i64::MAX, |at_ms| now_ms - at_ms);
-            if age_ms < RIGHTS_EVERY_MS && !self.lost().contains(id) {
+            if age_ms < RIGHTS_EVERY_MS && !self.lost().contains_key(id) {
+                continue;
+            }
+            let pause = self.rejected.remove(id);
+            if let Some(pause) = pause.filter(|(again_ms, _)| now_ms < *again_ms) {
+                self.rejected.insert(id.clone(), pause);
                 continue;
             }
             let objection = match link.api.key_rights().await {
                 Ok(rights) => objection(&rights),
                 Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) => {
+                    let wait_ms = pause.map_or(*REJECTED_EVERY_MS.start(), |(_, last_ms)| {
+                        (2 * last_ms).min(*REJECTED_EVERY_MS.end())
+                    });
+                    self.rejected.insert(id.clone(), (now_ms + wait_ms, wait_ms));
                     Some(format!("the API key is rejected: {message}"))
                 }
                 Err(_) if age_ms < 2 * RIGHTS_EVERY_MS => continue,
@@ -132,42 +147,55 @@ impl RealAccount {
         notes
     }
 
-    fn lost(&self) -> MutexGuard<'_, BTreeSet<VenueId>> {
+    fn lost(&self) -> MutexGuard<'_, BTreeMap<VenueId, String>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whatever happened to the venue may have happened to the key's rights.
-    fn lose(&self, venue: &VenueId) {
-        self.lost().insert(venue.clone());
+    fn lose(&self, venue: &VenueId, why: &str) {
+        self.lost().insert(venue.clone(), why.to_owned());
+    }
+
+    /// Why the venue's key is not used for anything, if the venue rejects it.
+    fn rejection(&self, venue: &VenueId) -> Option<String> {
+        let is_rejection = |why: &&String| why.starts_with(&Refusal::Auth.to_string());
+        let new = self.lost().get(venue).filter(is_rejection).cloned();
+        new.or_else(|| self.rejected.get(venue).and_then(|_| self.refused.get(venue).cloned()))
+    }
+
+    /// Why the account is not read or traded, if so.
+    fn closed(&self, venue: &VenueId) -> Option<String> {
+        self.refused.get(venue).cloned().or_else(|| self.rejection(venue))
     }
 }
 
 impl Broker for RealAccount {
     async fn balances(&self, venue: &VenueId) -> Result<BTreeMap<Ticker, Balance>, PortError> {
-        match self.refused.get(venue) {
-            Some(why) => Err(PortError(why.clone())),
-            None => self.broker.balances(venue).await.inspect_err(|_| self.lose(venue)),
+        match self.closed(venue) {
+            Some(why) => Err(PortError(why)),
+            None => self.broker.balances(venue).await.inspect_err(|why| self.lose(venue, &why.0)),
         }
     }
 
     async fn place(&mut self, intent: &Intent) -> Outcome {
-        match self.refused.get(&intent.order.venue) {
-            Some(why) => Outcome::Rejected { reason: format!("not sent: {why}") },
-            None => {
-                let outcome = self.broker.place(intent).await;
-                if let Outcome::Rejected { reason } = &outcome
-                    && reason.starts_with(&Refusal::Auth.to_string())
-                {
-                    self.lose(&intent.order.venue);
-                    self.refused.insert(intent.order.venue.clone(), reason.clone());
-                }
-                outcome
-            }
+        let venue = &intent.order.venue;
+        if let Some(why) = self.closed(venue) {
+            return Outcome::Rejected { reason: format!("not sent: {why}") };
         }
+        let outcome = self.broker.place(intent).await;
+        if let Outcome::Rejected { reason } = &outcome
+            && reason.starts_with(&Refusal::Auth.to_string())
+        {
+            self.lose(venue, reason);
+        }
+        outcome
     }
 
     async fn look_up(&mut self, intent: &Intent) -> Outcome {
-        self.broker.look_up(intent).await
+        match self.rejection(&intent.order.venue) {
+            Some(cause) => Outcome::Unknown { cause },
+            None => self.broker.look_up(intent).await,
+        }
     }
 
     fn checkpoint(&self) -> Option<String> {
@@ -191,9 +219,10 @@ fn markets(policy: &Policy) -> Vec<(VenueId, Symbol)> {
 impl Account for RealAccount {
     async fn reconcile(&mut self, known: &BTreeSet<String>) -> Vec<String> {
         let mut notes = self.verify().await;
+        self.broker.leave_out(self.rejected.keys().cloned().collect());
         let found = self.broker.reconcile(known, self.time.now()).await;
-        for venue in found.unread.keys() {
-            self.lose(venue);
+        for (venue, why) in &found.unread {
+            self.lose(venue, why);
         }
         notes.extend(found.notes);
         notes.extend(self.broker.take_notes());

@@ -308,6 +308,34 @@ fn f086_a_key_that_is_refused_at_the_start_is_for_the_operator() {
 }
 
 #[test]
+fn f086_a_key_that_is_revoked_while_it_trades_is_told_once_and_costs_the_other_venue_nothing() {
+    let mut bench = Bench::new(rising());
+    bench.connect_chat();
+    let daemon = bench.daemon();
+    wait_for("a cycle", || bench.cycles_done() > 0);
+    bench.simex.set_revoked(Place::Binance, true);
+    let private = || {
+        let all = bench.simex.requests();
+        all.iter().filter(|request| request.double == "binance" && request.signed).count()
+    };
+    let (asked, done) = (private(), bench.cycles_done());
+    let elsewhere = bench.simex.calls(Double::Okx, ORDERS[1].1);
+    assert!(bench.simex.withdraw(Place::Okx, "USDT", 500.into()));
+    wait_for("orders elsewhere", || bench.simex.calls(Double::Okx, ORDERS[1].1) > elsewhere);
+    wait_for("many cycles", || bench.cycles_done() >= done + 30);
+    assert!(private() <= asked + 4, "{} questions with a revoked key", private() - asked);
+    let told = || bench.simex.sent_texts().iter().filter(|text| text.contains("API key")).count();
+    wait_for("the message", || told() > 0);
+    bench.simex.set_revoked(Place::Binance, false);
+    let before = bench.simex.calls(Double::Binance, ORDERS[0].1);
+    assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));
+    wait_for("orders again", || bench.simex.calls(Double::Binance, ORDERS[0].1) > before);
+    assert_eq!(told(), 1, "{:#?}", bench.simex.sent_texts());
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.settles();
+}
+
+#[test]
 fn f087_proxy_variables_are_ignored() {
     let bench = Bench::new(rising());
     // The system accepts for it: a connection that nobody takes is still in its queue afterwards.

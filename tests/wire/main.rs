@@ -2,13 +2,13 @@
 //! `docs/faults.md` says which test stands for which row of the fault catalogue.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
+mod chat;
 mod crash;
 mod cycles;
 mod daemon;
 mod disk;
 mod doctor;
 mod faults;
-mod operator;
 mod outputs;
 mod rights;
 mod soak;

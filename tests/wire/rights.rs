@@ -13,6 +13,7 @@ use keel_core::time::Timestamp;
 use keel_live::broker::LiveBroker;
 use keel_live::time::{MachineTime, Time};
 use keel_simex::faults::{Action, Body, Fault, When};
+use keel_simex::journal::RequestRecord;
 use keel_simex::prices::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -191,6 +192,43 @@ fn f086_a_key_that_may_not_trade_any_more_stops_its_venue_at_the_first_refused_o
     assert!(told.len() == 1 && told[0].contains("cannot trade"), "{told:?}");
     may_trade(&desk, true);
     assert_eq!(desk.reconcile(), Vec::<String>::new());
+    assert!(desk.trades("binance", "ETH/USDT"));
+}
+
+#[test]
+fn f086_a_rejected_key_is_asked_about_at_longer_and_longer_pauses_until_it_works_again() {
+    let mut desk = Desk::new();
+    let private = |desk: &Desk| {
+        let is_ours = |request: &&RequestRecord| request.double == "binance" && request.signed;
+        desk.bench.simex.requests().iter().filter(is_ours).count()
+    };
+    desk.bench.simex.set_revoked(Place::Binance, true);
+    let before = private(&desk);
+    for _ in 0..10 {
+        desk.balances("binance").unwrap_err();
+        assert!(!desk.trades("binance", "ETH/USDT"));
+    }
+    assert_eq!(private(&desk), before + 1, "not after the first refusal");
+    let is_asked_at = |desk: &mut Desk, second: i64| {
+        desk.time.0.store(second * 1000, Ordering::SeqCst);
+        let before = private(desk);
+        desk.reconcile();
+        desk.balances("binance").unwrap_err();
+        private(desk) > before
+    };
+    let (mut asked_at, mut pause) = (0, 60);
+    assert!(is_asked_at(&mut desk, asked_at));
+    for _ in 0..8 {
+        assert!(!is_asked_at(&mut desk, asked_at + pause * 2 / 3), "{pause} s");
+        asked_at += pause + 30;
+        assert!(is_asked_at(&mut desk, asked_at), "{pause} s");
+        pause = (2 * pause).min(3600);
+    }
+    assert!(desk.trades("okx", "SOL/USDT"));
+    desk.bench.simex.set_revoked(Place::Binance, false);
+    desk.time.0.store((asked_at + 3700) * 1000, Ordering::SeqCst);
+    desk.reconcile();
+    desk.balances("binance").unwrap();
     assert!(desk.trades("binance", "ETH/USDT"));
 }
 

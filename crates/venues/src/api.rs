@@ -316,6 +316,24 @@ pub trait ExchangeApi: Send + Sync {
     /// Own executions in a market since then, oldest first.
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>>;
 
+    /// Own executions in several markets, each since its moment; without those that the venue does
+    /// not have. One question for each market, unless the venue can answer for all of them at once.
+    async fn own_trades_in(
+        &self,
+        markets: &[(Symbol, Timestamp)],
+    ) -> Answer<BTreeMap<Symbol, Vec<OwnTrade>>> {
+        let mut trades = BTreeMap::new();
+        for (symbol, since) in markets {
+            match self.own_trades(symbol, *since).await {
+                Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {}
+                answer => {
+                    trades.insert(symbol.clone(), answer?);
+                }
+            }
+        }
+        Ok(trades)
+    }
+
     /// Executions of one order, oldest first.
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>>;
 

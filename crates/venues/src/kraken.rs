@@ -410,11 +410,27 @@ impl ExchangeApi for Kraken {
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
-        let entries =
-            self.history("TradesHistory", "trades", &vec![("start", just_before(since))]).await?;
-        let mut trades = trades_of(&entries, symbol)?;
-        trades.retain(|trade| trade.fill.at >= since);
-        Ok(trades)
+        let mut trades = self.own_trades_in(&[(symbol.clone(), since)]).await?;
+        Ok(trades.remove(symbol).unwrap_or_default())
+    }
+
+    /// The history is that of the account: one question, which counts for much, shows every market.
+    async fn own_trades_in(
+        &self,
+        markets: &[(Symbol, Timestamp)],
+    ) -> Answer<BTreeMap<Symbol, Vec<OwnTrade>>> {
+        let Some(first) = markets.iter().map(|(_, since)| *since).min() else {
+            return Ok(BTreeMap::new());
+        };
+        let start = vec![("start", just_before(first))];
+        let entries = self.history("TradesHistory", "trades", &start).await?;
+        let mut all = BTreeMap::new();
+        for (symbol, since) in markets {
+            let mut trades = trades_of(&entries, symbol)?;
+            trades.retain(|trade| trade.fill.at >= *since);
+            all.insert(symbol.clone(), trades);
+        }
+        Ok(all)
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {

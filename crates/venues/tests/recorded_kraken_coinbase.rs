@@ -130,6 +130,41 @@ async fn kraken_orders_and_trades_are_read() {
 }
 
 #[tokio::test]
+async fn kraken_shows_the_trades_of_all_markets_in_one_answer() {
+    let trade = |id: &str, pair: &str, second: u32| {
+        format!(
+            r#""{id}":{{"ordertxid":"O{id}","pair":"{pair}","time":{second}.5,"type":"buy","price":"2","cost":"4","fee":"0.01","vol":"2"}}"#
+        )
+    };
+    let trades = [
+        trade("T3", "SOLUSDT", 1_700_000_300),
+        trade("T2", "XBTUSDT", 1_700_000_200),
+        trade("T1", "SOLUSDT", 1_700_000_100),
+    ];
+    let body =
+        format!(r#"{{"error":[],"result":{{"trades":{{{}}},"count":3}}}}"#, trades.join(","));
+    let transport = Canned::new(&[(200, &body)]);
+    let api = adapter("kraken", transport.clone());
+    let since = |second| Timestamp::from_seconds(second);
+    let wanted = [
+        (symbol("BTC/USDT"), since(1_700_000_000)),
+        (symbol("SOL/USDT"), since(1_700_000_200)),
+        (symbol("ETH/USDT"), since(1_700_000_000)),
+    ];
+    let found = api.own_trades_in(&wanted).await.unwrap();
+    let ids = |market: &str| -> Vec<&str> {
+        found[&symbol(market)].iter().map(|trade| trade.fill.trade_id.as_str()).collect()
+    };
+    assert_eq!(ids("BTC/USDT"), ["T2"]);
+    assert_eq!(ids("SOL/USDT"), ["T3"], "T1 was before the moment that was asked for");
+    assert!(ids("ETH/USDT").is_empty());
+    let requests = transport.requests();
+    assert_eq!(requests.len(), 1);
+    let body = requests[0].body.as_deref().unwrap();
+    assert!(body.contains("start=1699999999"), "{body}");
+}
+
+#[tokio::test]
 async fn kraken_acknowledgements_are_read() {
     for path in
         ["kraken/fixtures/http_add_order_spot.json", "kraken/fixtures_b/example-order-data.json"]

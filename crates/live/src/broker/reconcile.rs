@@ -41,6 +41,8 @@ pub(super) struct Watch {
     names: BTreeMap<(VenueId, String), String>,
     /// Foreign orders and executions that were already said.
     said: BTreeSet<(VenueId, String)>,
+    /// Venues that are not compared for now.
+    left_out: BTreeSet<VenueId>,
     turn: usize,
 }
 
@@ -101,7 +103,8 @@ impl LiveBroker {
         now: Timestamp,
     ) -> Reconciliation {
         let mut result = Reconciliation::default();
-        let venues = self.measure_clocks(&mut result).await;
+        let mut venues = self.measure_clocks(&mut result).await;
+        venues.retain(|venue| !self.watch.left_out.contains(venue));
         let wanted: Vec<Vec<(Symbol, Timestamp)>> =
             venues.iter().map(|venue| self.due(venue, now)).collect();
         self.watch.turn = self.watch.turn.wrapping_add(IN_TURN);
@@ -128,6 +131,11 @@ impl LiveBroker {
         result.notes = self.take_notes();
         result.halted = self.halted.clone();
         result
+    }
+
+    /// Leaves these venues out of the comparison from now on, and no others: they reject the key.
+    pub fn leave_out(&mut self, venues: BTreeSet<VenueId>) {
+        self.watch.left_out = venues;
     }
 
     /// Reads the venues' clocks, since everything they show is dated by them. Returns the venues
@@ -197,25 +205,23 @@ impl LiveBroker {
             .iter()
             .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
             .collect();
-        let mut trades = BTreeMap::new();
+        let mut trades = api.own_trades_in(wanted).await?;
         let mut gone = Vec::new();
         let mut asked = 0;
         for (symbol, since) in wanted {
-            let read = async {
-                let found = api.own_trades(symbol, *since).await?;
-                self.name_orders(venue, &api, symbol, *since, &found, &mut names, &mut asked)
-                    .await?;
-                Ok(found)
+            let Some(found) = trades.get(symbol) else {
+                gone.push(symbol.clone());
+                continue;
             };
-            match read.await {
-                Ok(found) => {
-                    trades.insert(symbol.clone(), found);
-                }
+            let named =
+                self.name_orders(venue, &api, symbol, *since, found, &mut names, &mut asked).await;
+            match named {
                 // Nothing is executed there any more, and the others must go on.
                 Err(ApiError::Refused { refusal: Refusal::Market, .. }) => {
                     gone.push(symbol.clone());
+                    trades.remove(symbol);
                 }
-                Err(error) => return Err(error),
+                answer => answer?,
             }
         }
         Ok(View { open, trades, names, gone })

@@ -1,76 +1,18 @@
 //! Order books: each order is judged by what is there when its turn comes.
 
+use crate::faults::{Books, FaultyMarket};
 use crate::scenario::{Scenario, Wishes};
-use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::candle::Window;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::limits::Depth;
 use keel_core::order::{Intent, Outcome};
-use keel_core::plan::Markets;
-use keel_core::policy::AssetPolicy;
-use keel_core::ports::{Broker, CapPoint, MarketData, PortError, PricePoint};
+use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::record::CycleRecord;
 use keel_core::state::{Balance, State};
-use keel_core::time::Timeframe;
 use keel_sim::memory::MemoryStore;
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
-use rust_decimal::Decimal;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
-/// A tape with order books that empty once so many orders were sent.
-struct BookMarket<'a> {
-    inner: &'a ReplayMarket<'a>,
-    sent: &'a Cell<usize>,
-    empty_after: usize,
-    /// Which books were read, and how many orders had been sent by then.
-    reads: RefCell<Vec<(Symbol, usize)>>,
-}
-
-impl MarketData for BookMarket<'_> {
-    async fn markets(&self, venue: &VenueId) -> Result<Arc<Markets>, PortError> {
-        self.inner.markets(venue).await
-    }
-
-    async fn candles(
-        &self,
-        venue: &VenueId,
-        symbol: &Symbol,
-        timeframe: Timeframe,
-        limit: usize,
-    ) -> Result<Window, PortError> {
-        self.inner.candles(venue, symbol, timeframe, limit).await
-    }
-
-    async fn prices(
-        &self,
-        venue: &VenueId,
-        symbols: &[Symbol],
-    ) -> Result<Vec<Option<PricePoint>>, PortError> {
-        self.inner.prices(venue, symbols).await
-    }
-
-    async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
-        self.inner.caps(assets).await
-    }
-
-    async fn depth(&self, venue: &VenueId, symbol: &Symbol, _: Qty) -> Result<Depth, PortError> {
-        self.reads.borrow_mut().push((symbol.clone(), self.sent.get()));
-        if self.sent.get() >= self.empty_after {
-            return Ok(Depth::Book { bids: Vec::new(), asks: Vec::new() });
-        }
-        let middle =
-            self.inner.prices(venue, std::slice::from_ref(symbol)).await?[0].unwrap().price;
-        let level = |thousandths: i64| {
-            let price = Price::new(middle.get() * Decimal::new(thousandths, 3));
-            vec![(price, Qty::new(Decimal::from(1_000_000_000_000_i64)))]
-        };
-        Ok(Depth::Book { bids: level(999), asks: level(1001) })
-    }
-}
 
 struct CountingBroker<'a, M> {
     inner: PaperBroker<'a, M>,
@@ -96,21 +38,22 @@ impl<M: MarketData> Broker for CountingBroker<'_, M> {
 fn cycle(scenario: &Scenario, empty_after: usize) -> (CycleRecord, Vec<(Symbol, usize)>) {
     let clock = TapeClock::at(scenario.start);
     let replay = ReplayMarket::new(&scenario.tape, &clock);
-    let sent = Cell::new(0);
-    let market = BookMarket { inner: &replay, sent: &sent, empty_after, reads: RefCell::default() };
+    let books = Books { empty_after, ..Books::default() };
+    let (faults, inner) = (&scenario.faults, &replay);
+    let market = FaultyMarket { inner, clock: &clock, faults, books: Some(&books) };
     let stablecoin = scenario.policy.stablecoin.clone();
     let account = scenario.account.clone();
     let inner = PaperBroker::new(&replay, stablecoin, scenario.models, account);
-    let mut broker = CountingBroker { inner, sent: &sent };
+    let mut broker = CountingBroker { inner, sent: &books.sent };
     let (mut store, mut state) = (MemoryStore::default(), State::default());
     let mut world =
         World { clock: &clock, market: &market, broker: &mut broker, store: &mut store };
     let options = CycleOptions { at_start: true, ..CycleOptions::default() };
     let record =
         pollster::block_on(run_cycle(&mut world, &scenario.policy, &mut state, &options)).unwrap();
-    assert_eq!(store.intents.len(), sent.get(), "only what is sent is written down");
-    assert_eq!(state.day.orders as usize, sent.get(), "only what is sent is counted");
-    (record, market.reads.into_inner())
+    assert_eq!(store.intents.len(), books.sent.get(), "only what is sent is written down");
+    assert_eq!(state.day.orders as usize, books.sent.get(), "only what is sent is counted");
+    (record, books.reads.into_inner())
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Ports that fail on purpose, the same way for the same seed.
 
 use crate::scenario::Dice;
-use keel_core::amount::Price;
+use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::{CandleSeries, Window};
+use keel_core::limits::Depth;
 use keel_core::order::{ClientOrderId, Intent, Outcome};
 use keel_core::plan::Markets;
 use keel_core::policy::AssetPolicy;
@@ -14,7 +15,7 @@ use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::paper::PaperBroker;
 use keel_sim::tape::{ReplayMarket, TapeClock};
 use rust_decimal::Decimal;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -134,11 +135,36 @@ fn at<T>(timeline: &[(Timestamp, T)], now: Timestamp) -> Option<&T> {
     timeline.iter().rev().find(|(from, _)| *from <= now).map(|(_, what)| what)
 }
 
+/// Order books that empty once so many orders were sent.
+#[derive(Default)]
+pub(crate) struct Books {
+    pub(crate) empty_after: usize,
+    pub(crate) sent: Cell<usize>,
+    /// Which books were read, and how many orders had been sent by then.
+    pub(crate) reads: RefCell<Vec<(Symbol, usize)>>,
+}
+
+impl Books {
+    /// A deep book around `middle`, or an empty one.
+    fn read(&self, symbol: &Symbol, middle: Price) -> Depth {
+        self.reads.borrow_mut().push((symbol.clone(), self.sent.get()));
+        if self.sent.get() >= self.empty_after {
+            return Depth::Book { bids: Vec::new(), asks: Vec::new() };
+        }
+        let level = |thousandths: i64| {
+            let price = Price::new(middle.get() * Decimal::new(thousandths, 3));
+            vec![(price, Qty::new(Decimal::from(1_000_000_000_000_i64)))]
+        };
+        Depth::Book { bids: level(999), asks: level(1001) }
+    }
+}
+
 /// A market that sometimes does not answer.
 pub(crate) struct FaultyMarket<'a> {
     pub(crate) inner: &'a ReplayMarket<'a>,
     pub(crate) clock: &'a TapeClock,
     pub(crate) faults: &'a Faults,
+    pub(crate) books: Option<&'a Books>,
 }
 
 impl FaultyMarket<'_> {
@@ -203,6 +229,12 @@ impl MarketData for FaultyMarket<'_> {
     async fn caps(&self, assets: &[AssetPolicy]) -> Result<BTreeMap<Ticker, CapPoint>, PortError> {
         self.ask(Question::Caps, "caps")?;
         self.inner.caps(assets).await
+    }
+
+    async fn depth(&self, venue: &VenueId, symbol: &Symbol, _: Qty) -> Result<Depth, PortError> {
+        let Some(books) = self.books else { return Ok(Depth::NotRecorded) };
+        let middle = self.inner.prices(venue, std::slice::from_ref(symbol)).await?[0].unwrap();
+        Ok(books.read(symbol, middle.price))
     }
 
     async fn peg(&self, _: &Ticker) -> Result<Option<PricePoint>, PortError> {

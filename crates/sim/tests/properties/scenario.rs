@@ -165,14 +165,15 @@ impl Scenario {
     pub(crate) fn run_with(&self, mut look: impl FnMut(&Seen<'_>)) -> Run {
         let clock = TapeClock::at(self.start);
         let replay = ReplayMarket::new(&self.tape, &clock);
-        let market = FaultyMarket { inner: &replay, clock: &clock, faults: &self.faults };
+        let faults = &self.faults;
+        let market = FaultyMarket { inner: &replay, clock: &clock, faults, books: None };
         let paper = PaperBroker::new(
             &replay,
             self.policy.stablecoin.clone(),
             self.models,
             self.account.clone(),
         );
-        let mut broker = FaultyBroker::new(paper, &clock, &self.faults);
+        let mut broker = FaultyBroker::new(paper, &clock, faults);
         let mut store = MemoryStore::default();
         let mut state = State::default();
         for cycle in 0..self.cycles {
