@@ -164,22 +164,26 @@ impl RealAccount {
     }
 
     /// Why the account is not read or traded, if so.
-    fn closed(&self, venue: &VenueId) -> Option<String> {
+    fn key_trouble(&self, venue: &VenueId) -> Option<String> {
         self.refused.get(venue).cloned().or_else(|| self.rejection(venue))
     }
 }
 
 impl Broker for RealAccount {
     async fn balances(&self, venue: &VenueId) -> Result<BTreeMap<Ticker, Balance>, PortError> {
-        match self.closed(venue) {
+        match self.key_trouble(venue) {
             Some(why) => Err(PortError(why)),
             None => self.broker.balances(venue).await.inspect_err(|why| self.lose(venue, &why.0)),
         }
     }
 
+    fn closed(&self, venue: &VenueId) -> Option<String> {
+        self.key_trouble(venue).or_else(|| self.broker.closed(venue))
+    }
+
     async fn place(&mut self, intent: &Intent) -> Outcome {
         let venue = &intent.order.venue;
-        if let Some(why) = self.closed(venue) {
+        if let Some(why) = self.key_trouble(venue) {
             return Outcome::Rejected { reason: format!("not sent: {why}") };
         }
         let outcome = self.broker.place(intent).await;

@@ -38,22 +38,22 @@ impl<B> Gate<B> {
     }
 
     /// Why nothing may pass, if nothing may.
-    fn closed(&self) -> Option<&'static str> {
+    fn shut(&self) -> Option<&'static str> {
         if self.controls.is_stopping() {
-            return Some("not sent: Keel is stopping");
+            return Some("Keel is stopping");
         }
         if self.controls.held().is_some() {
-            return Some("not sent: the configuration asks for another kind of trading");
+            return Some("the configuration asks for another kind of trading");
         }
         if self.controls.is_paused() {
-            return Some("not sent: trading is paused by the operator");
+            return Some("trading is paused by the operator");
         }
         // One clock stands still while a machine sleeps, the other may be set: either counts.
         let too_old = self.begun.is_some_and(|(instant, time)| {
             instant.elapsed() > DECISION_AGE_MAX
                 || time.elapsed().map_or(true, |age| age > DECISION_AGE_MAX)
         });
-        too_old.then_some("not sent: the decision is older than 5 minutes")
+        too_old.then_some("the decision is older than 5 minutes")
     }
 }
 
@@ -62,9 +62,13 @@ impl<B: Broker> Broker for Gate<B> {
         self.broker.balances(venue).await
     }
 
+    fn closed(&self, venue: &VenueId) -> Option<String> {
+        self.shut().map(str::to_owned).or_else(|| self.broker.closed(venue))
+    }
+
     async fn place(&mut self, intent: &Intent) -> Outcome {
-        match self.closed() {
-            Some(reason) => Outcome::Rejected { reason: reason.to_owned() },
+        match self.shut() {
+            Some(cause) => Outcome::Rejected { reason: format!("not sent: {cause}") },
             None => self.broker.place(intent).await,
         }
     }

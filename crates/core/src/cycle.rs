@@ -71,7 +71,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     let trigger = trigger(policy, state, options, &seen);
     let total_before = state.total();
     let stablecoin_before = state.stablecoin_free();
-    let assets = asset_views(policy, state, options, &seen, now);
+    let assets = asset_views(world.broker, policy, state, options, &seen, now);
 
     let record = if trigger == Trigger::None {
         let decisions = idle_decisions(policy, state, &assets, now);
@@ -155,7 +155,8 @@ fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observ
 }
 
 /// What the plan may know about each asset, and why it must leave some alone.
-fn asset_views(
+fn asset_views<B: Broker>(
+    broker: &B,
     policy: &Policy,
     state: &State,
     options: &CycleOptions,
@@ -176,13 +177,14 @@ fn asset_views(
                 market_cap: known.market_cap,
                 position: known.position.prev_1,
                 trend: known.trend.prev_1,
-                blocked: blocked(policy, asset, state, options, seen, now),
+                blocked: blocked(broker, policy, asset, state, options, seen, now),
             }
         })
         .collect()
 }
 
-fn blocked(
+fn blocked<B: Broker>(
+    broker: &B,
     policy: &Policy,
     asset: &AssetPolicy,
     state: &State,
@@ -201,6 +203,9 @@ fn blocked(
     if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
         let cause = format!("{venue} was never read, so the total is unknown: {cause}");
         return Some(Reason::ExchangeUnavailable { cause });
+    }
+    if let Some(cause) = broker.closed(&asset.venue) {
+        return Some(Reason::ExchangeClosed { cause });
     }
     let told = state.peg.zip(state.peg_as_of).map(|(price, as_of)| PricePoint { price, as_of });
     if !state.peg_unwatched

@@ -122,6 +122,11 @@ pub enum Reason {
         /// What went wrong.
         cause: String,
     },
+    /// Nothing is sent to the venue now.
+    ExchangeClosed {
+        /// Why.
+        cause: String,
+    },
     /// An earlier order on this asset's venue and market has an unknown outcome.
     UnresolvedOrder,
     /// The venue lacks funds that lie on other venues.
@@ -180,6 +185,7 @@ impl Reason {
             Self::NoMarket => "no_market",
             Self::MarketHalted => "market_halted",
             Self::ExchangeUnavailable { .. } => "exchange_unavailable",
+            Self::ExchangeClosed { .. } => "exchange_closed",
             Self::UnresolvedOrder => "unresolved_order",
             Self::FundsOnOtherExchange { .. } => "funds_on_other_exchange",
             Self::InsufficientFunds { .. } => "insufficient_funds",
@@ -294,6 +300,9 @@ impl fmt::Display for Reason {
             Self::MarketHalted => f.write_str("the market takes no orders now"),
             Self::ExchangeUnavailable { cause } => {
                 write!(f, "the exchange could not be read: {cause}")
+            }
+            Self::ExchangeClosed { cause } => {
+                write!(f, "nothing is sent to the exchange now: {cause}")
             }
             Self::UnresolvedOrder => {
                 f.write_str("an earlier order has an unknown outcome; it is looked up first")

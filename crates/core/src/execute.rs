@@ -57,7 +57,7 @@ impl<'a> Executor<'a> {
         orders: &[PlannedOrder],
     ) -> Result<(), StoreError> {
         for order in orders {
-            match self.judge(world.market, state, order).await {
+            match self.judge(world, state, order).await {
                 Ok(()) => self.place(world, state, order).await?,
                 Err(reason) => self.missed.push((order.clone(), reason)),
             }
@@ -65,9 +65,9 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    async fn judge<M: MarketData>(
+    async fn judge<C: Clock, M: MarketData, B: Broker, S: Store>(
         &mut self,
-        market: &M,
+        world: &World<'_, C, M, B, S>,
         state: &mut State,
         order: &PlannedOrder,
     ) -> Result<(), Reason> {
@@ -78,8 +78,12 @@ impl<'a> Executor<'a> {
         {
             return Err(Reason::UnresolvedOrder);
         }
+        if let Some(cause) = world.broker.closed(&order.venue) {
+            return Err(Reason::ExchangeClosed { cause });
+        }
         let limits = &self.policy.settings.limits;
-        let depth = market
+        let depth = world
+            .market
             .depth(&order.venue, symbol, order.amount)
             .await
             .map_err(|PortError(cause)| Reason::ExchangeUnavailable { cause })?;

@@ -123,6 +123,12 @@ pub trait Broker {
         venue: &VenueId,
     ) -> impl Future<Output = Result<BTreeMap<Ticker, Balance>, PortError>>;
 
+    /// Why nothing is sent to the venue now, if nothing is. Asked before an order is planned and again
+    /// before it is written down: what cannot leave is no order, and counts against no cap.
+    fn closed(&self, _venue: &VenueId) -> Option<String> {
+        None
+    }
+
     /// Sends an order, once.
     fn place(&mut self, intent: &Intent) -> impl Future<Output = Outcome>;
 

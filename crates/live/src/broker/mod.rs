@@ -201,6 +201,10 @@ impl Broker for LiveBroker {
         self.read_balances(venue).await
     }
 
+    fn closed(&self, venue: &VenueId) -> Option<String> {
+        self.shut(venue)
+    }
+
     async fn place(&mut self, intent: &Intent) -> Outcome {
         self.send(intent).await
     }

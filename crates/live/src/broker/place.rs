@@ -24,15 +24,20 @@ pub(super) enum Booked {
 }
 
 impl LiveBroker {
+    /// Why nothing is sent to the venue, if nothing is.
+    pub(super) fn shut(&self, venue: &VenueId) -> Option<String> {
+        if let Some(reason) = self.halted.get(venue) {
+            return Some(format!("trading at {venue} is halted: {reason}"));
+        }
+        let is_reconciled = self.watch.is_reconciled(venue);
+        (!is_reconciled)
+            .then(|| format!("the account at {venue} was not reconciled since the start"))
+    }
+
     pub(super) async fn send(&mut self, intent: &Intent) -> Outcome {
         let venue = &intent.order.venue;
-        if let Some(reason) = self.halted.get(venue) {
-            return rejected(format!("not sent: trading at {venue} is halted: {reason}"));
-        }
-        if !self.watch.is_reconciled(venue) {
-            return rejected(format!(
-                "not sent: the account at {venue} was not reconciled since the start"
-            ));
+        if let Some(cause) = self.shut(venue) {
+            return rejected(format!("not sent: {cause}"));
         }
         if self.pending.contains_key(&intent.id) || self.settled.contains_key(&intent.id) {
             return unknown("this order was already sent; it is looked up, never sent again");
