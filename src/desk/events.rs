@@ -26,15 +26,15 @@ pub fn shutdown(reason: &str) -> Event {
     Event::new(EventKind::Shutdown, format!("Keel ends: {reason}"))
 }
 
-/// What a cycle gives to report: nothing unless it had orders or was asked for; else each fill, what
-/// is unknown or was refused, and a summary with log and status as files.
+/// What a cycle gives to report: what became of each order, also of those that were unknown until
+/// now; and a summary with log and status as files if it had orders or was asked for.
 #[must_use]
 pub fn of_cycle(config: &Config, record: &CycleRecord) -> Vec<Event> {
+    let orders = record.settled.iter().chain(&record.executions);
+    let mut events: Vec<Event> = orders.map(|execution| of_order(config, execution)).collect();
     if record.executions.is_empty() && record.trigger != Trigger::Requested {
-        return Vec::new();
+        return events;
     }
-    let mut events: Vec<Event> =
-        record.executions.iter().map(|execution| of_order(config, execution)).collect();
     let stablecoin = &config.policy.stablecoin;
     let mut lines = vec![format!(
         "Worth {} {stablecoin}, of it {} free",

@@ -133,6 +133,7 @@ fn record(cycle: u64, days: i64, before: &str, after: &str, stablecoin: &str) ->
         stablecoin_after: money(stablecoin),
         decisions: Vec::new(),
         executions: Vec::new(),
+        settled: Vec::new(),
         notes: Vec::new(),
     }
 }

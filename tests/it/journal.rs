@@ -58,6 +58,7 @@ fn ended(journal: &mut Journal, state: &mut State, cycle: u64) {
         stablecoin_after: Money::ZERO,
         decisions: Vec::new(),
         executions: Vec::new(),
+        settled: Vec::new(),
         notes: Vec::new(),
     };
     journal.commit(&record, state, &|| Some("fine".to_owned())).unwrap();

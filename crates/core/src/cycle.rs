@@ -67,21 +67,33 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     forget_others(policy, state);
     let settled = settle_leftovers(world, state, now).await?;
     let mut seen = observe(world.market, world.broker, policy, state, now).await;
-    seen.notes.splice(..0, settled);
-    let trigger = trigger(policy, state, options, &seen);
+    seen.notes.splice(..0, settled.iter().map(turned_out));
+    let assets = asset_views(world.broker, policy, state, options, &seen, now);
+    let trigger = trigger(policy, state, options, &seen, &assets);
     let total_before = state.total();
     let stablecoin_before = state.stablecoin_free();
-    let assets = asset_views(world.broker, policy, state, options, &seen, now);
 
-    let record = if trigger == Trigger::None {
-        let decisions = idle_decisions(policy, state, &assets, now);
-        record(state, now, trigger, total_before, decisions, Vec::new(), seen.notes)
+    let (decisions, executions) = if trigger == Trigger::None {
+        (idle_decisions(policy, state, &assets, now), Vec::new())
     } else {
         let distribution =
             distribute(world, policy, state, options, &mut seen, &assets, now).await?;
+        state.unfinished = unfinished(&assets, &distribution, trigger);
         let decisions = decisions(policy, state, &assets, stablecoin_before, &distribution, now);
         remember(policy, state, &distribution.plan);
-        record(state, now, trigger, total_before, decisions, distribution.executions, seen.notes)
+        (decisions, distribution.executions)
+    };
+    let record = CycleRecord {
+        cycle: state.cycle,
+        at: now,
+        trigger,
+        total_before,
+        total_after: state.total(),
+        stablecoin_after: state.stablecoin_free(),
+        decisions,
+        executions,
+        settled,
+        notes: seen.notes,
     };
     let broker = &*world.broker;
     world.store.commit(&record, state, &|| broker.checkpoint())?;
@@ -94,17 +106,18 @@ fn forget_others(policy: &Policy, state: &mut State) {
     let venues: BTreeSet<&VenueId> = policy.assets.iter().map(|asset| &asset.venue).collect();
     state.assets.retain(|ticker, _| tickers.contains(ticker));
     state.stablecoin.retain(|venue, _| venues.contains(venue));
+    state.unfinished.retain(|ticker| tickers.contains(ticker));
 }
 
-/// Looks up every order whose outcome is unknown. Returns a note for each that is known now.
+/// Looks up every order whose outcome is unknown. Returns those that are known now.
 async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
     world: &mut World<'_, C, M, B, S>,
     state: &mut State,
     now: Timestamp,
-) -> Result<Vec<String>, StoreError> {
-    let mut notes = Vec::new();
+) -> Result<Vec<Execution>, StoreError> {
+    let mut settled = Vec::new();
     if state.unresolved.is_empty() {
-        return Ok(notes);
+        return Ok(settled);
     }
     for intent in std::mem::take(&mut state.unresolved) {
         let outcome = world.broker.look_up(&intent).await;
@@ -112,21 +125,26 @@ async fn settle_leftovers<C: Clock, M: MarketData, B: Broker, S: Store>(
             state.unresolved.push(intent);
         } else {
             world.store.write_outcome(&intent.id, &outcome, now)?;
-            let order = &intent.order;
-            notes.push(format!(
-                "order {} of cycle {} ({} {} {} at {}), unknown until now, turned out {}",
-                intent.id,
-                intent.cycle,
-                order.side,
-                order.amount,
-                order.symbol,
-                order.venue,
-                outcome.name()
-            ));
+            settled.push(Execution { intent, outcome });
         }
     }
     write_checkpoint(world)?;
-    Ok(notes)
+    Ok(settled)
+}
+
+fn turned_out(settled: &Execution) -> String {
+    let Execution { intent, outcome } = settled;
+    let order = &intent.order;
+    format!(
+        "order {} of cycle {} ({} {} {} at {}), unknown until now, turned out {}",
+        intent.id,
+        intent.cycle,
+        order.side,
+        order.amount,
+        order.symbol,
+        order.venue,
+        outcome.name()
+    )
 }
 
 /// What the broker learnt from an order, such as a halt, is durable before anything else is done.
@@ -137,7 +155,13 @@ pub(crate) fn write_checkpoint<C: Clock, M: MarketData, B: Broker, S: Store>(
     world.store.write_checkpoint(&|| broker.checkpoint())
 }
 
-fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observation) -> Trigger {
+fn trigger(
+    policy: &Policy,
+    state: &State,
+    options: &CycleOptions,
+    seen: &Observation,
+    assets: &[AssetView],
+) -> Trigger {
     let funds_moved = state.stablecoin_at_distribution.is_none_or(|last| {
         (state.stablecoin_free() - last).abs() > policy.settings.min_order_value
     });
@@ -147,6 +171,11 @@ fn trigger(policy: &Policy, state: &State, options: &CycleOptions, seen: &Observ
         Trigger::Requested
     } else if seen.signals_recomputed {
         Trigger::Signals
+    } else if assets
+        .iter()
+        .any(|asset| asset.blocked.is_none() && state.unfinished.contains(&asset.ticker))
+    {
+        Trigger::Unfinished
     } else if funds_moved {
         Trigger::Funds
     } else {
@@ -332,6 +361,28 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     Ok(Distribution { executions: executor.executions, plan, reasons })
 }
 
+/// What a later cycle has to come back to. An order is tried again once and then waits for the next
+/// signal, lest one that an exchange keeps refusing uses up the caps of a day.
+fn unfinished(
+    assets: &[AssetView],
+    distribution: &Distribution,
+    trigger: Trigger,
+) -> BTreeSet<Ticker> {
+    let moved = !distribution.executions.is_empty();
+    let is_left = |asset: &AssetView, reason: Option<&Reason>| match reason {
+        _ if asset.blocked.is_some() => true,
+        Some(Reason::CapReached { .. }) => moved,
+        Some(reason) => reason.passes() && trigger != Trigger::Unfinished,
+        None => false,
+    };
+    assets
+        .iter()
+        .zip(&distribution.reasons)
+        .filter(|(asset, reason)| is_left(asset, reason.as_ref()))
+        .map(|(asset, _)| asset.ticker.clone())
+        .collect()
+}
+
 /// Why a planned sell is not made after all: its venue fell silent, or too little is left of it.
 fn explain_dropped(
     input: &PlanInput<'_>,
@@ -448,28 +499,6 @@ fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
     state.parking.change = target.change;
     state.parking.value = state.stablecoin_free();
     state.parking.done = true;
-}
-
-fn record(
-    state: &State,
-    at: Timestamp,
-    trigger: Trigger,
-    total_before: Money,
-    decisions: Vec<DecisionRecord>,
-    executions: Vec<Execution>,
-    notes: Vec<String>,
-) -> CycleRecord {
-    CycleRecord {
-        cycle: state.cycle,
-        at,
-        trigger,
-        total_before,
-        total_after: state.total(),
-        stablecoin_after: state.stablecoin_free(),
-        decisions,
-        executions,
-        notes,
-    }
 }
 
 /// A record as far as the state alone tells it.

@@ -160,6 +160,25 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether an order that this kept back is worth another try soon. Funds, drift and minimums stay
+    /// what they are until a signal or a deposit changes them.
+    pub(crate) const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::PriceOutOfBand { .. }
+                | Self::SpreadTooWide { .. }
+                | Self::SlippageTooHigh { .. }
+                | Self::BookTooThin { .. }
+                | Self::BookCrossed { .. }
+                | Self::CapReached { .. }
+                | Self::ExchangeUnavailable { .. }
+                | Self::ExchangeClosed { .. }
+                | Self::UnresolvedOrder
+                | Self::GuardRefused { .. }
+                | Self::OrderRejected { .. }
+        )
+    }
+
     /// The code in records and exports.
     #[must_use]
     pub const fn code(&self) -> &'static str {

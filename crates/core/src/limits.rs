@@ -246,6 +246,16 @@ pub fn judge_depth(
     if slippage_bps > limits.max_slippage_bps {
         return Err(Reason::SlippageTooHigh { slippage_bps, limit_bps: limits.max_slippage_bps });
     }
+    // A book that moved away makes a buy dearer than planned. A sell spends what was planned.
+    let band = limits.max_slippage_bps / Decimal::new(10_000, 0);
+    if order.side == Side::Buy && average > reference && !agree(average, reference, band) {
+        return Err(Reason::PriceOutOfBand {
+            price: average,
+            expected: reference,
+            source: "the price of the plan".to_owned(),
+            band,
+        });
+    }
     Ok(())
 }
 
@@ -353,6 +363,11 @@ mod tests {
         assert_eq!(code(&sell, &[("90", "5")], &[("110", "5")]), "spread_too_wide");
         assert_eq!(code(&buy, &deep, &[("100.1", "1"), ("110", "1")]), "slippage_too_high");
         assert_eq!(code(&buy, &[("199.9", "5")], &[("200", "5")]), "price_out_of_band");
+        // The price moved after the plan: a buy would spend more than was planned, a sell would not.
+        let moved = ([("119.9", "5")], [("120", "5")]);
+        assert_eq!(code(&buy, &moved.0, &moved.1), "price_out_of_band");
+        assert_eq!(code(&sell, &moved.0, &moved.1), "ok");
+        assert_eq!(code(&buy, &[("83.9", "5")], &[("84", "5")]), "ok", "cheaper is welcome");
         let none = judge_depth(&buy, &Depth::NotRecorded, price("100"), &Limits::default());
         assert!(none.is_ok(), "a tape has no books");
     }

@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// With fewer signals to compute than this, handing them to other threads costs more than it saves.
 const PARALLEL_FROM: usize = 12;
 
+/// A bar may be shown so much later than our clock says that it closed.
+const AWAITED_MS: i64 = 120_000;
+
 /// What was read in this cycle, beside what went into the state.
 #[derive(Debug, Default)]
 pub(crate) struct Observation {
@@ -370,9 +373,11 @@ async fn refresh_positions<M: MarketData>(
                 continue;
             }
             let asset = &policy.assets[i];
+            let interval = asset.position_interval;
             let known = &mut entry(state, &asset.ticker).position;
+            let is_final = !is_awaited(window.closed_at(), interval, now);
             *known = SignalState {
-                bucket: Some(asset.position_interval.bucket(now)),
+                bucket: if is_final { Some(interval.bucket(now)) } else { known.bucket },
                 prev_1: found.prev_1,
                 prev_2: found.prev_2,
                 candle_closed_at: window.closed_at(),
@@ -381,6 +386,14 @@ async fn refresh_positions<M: MarketData>(
         }
         limit = grown(limit, policy);
     }
+}
+
+/// Whether the bar that should have closed a moment ago may still come: the venue's clock is behind
+/// ours, or it is slow. What was computed without it is computed again in the next cycle.
+fn is_awaited(closed_at: Option<Timestamp>, interval: Timeframe, now: Timestamp) -> bool {
+    let due = interval.floor(now);
+    now.since_ms(due) < AWAITED_MS
+        && closed_at.is_some_and(|closed_at| closed_at.plus_ms(interval.ms()) == due)
 }
 
 fn grown(limit: usize, policy: &Policy) -> usize {
@@ -457,13 +470,16 @@ async fn refresh_trend_group<M: MarketData>(
         let found = answers(cache.market, &questions, Some(&joined));
         pending.clear();
         let can_grow = longest >= limit && limit < settings.max_indicator_history_size;
+        let is_final =
+            !joined.iter().any(|member| is_awaited(member.window.closed_at(), timeframe, now));
         for ((i, at), found) in jobs.into_iter().zip(found) {
             if found.prev_1 == Signal::None && can_grow {
                 pending.push(i);
                 continue;
             }
-            entry(state, &policy.assets[i].ticker).trend = SignalState {
-                bucket,
+            let known = &mut entry(state, &policy.assets[i].ticker).trend;
+            *known = SignalState {
+                bucket: if is_final { bucket } else { known.bucket },
                 prev_1: found.prev_1,
                 prev_2: found.prev_2,
                 candle_closed_at: joined[at].window.closed_at(),

@@ -14,6 +14,8 @@ pub enum Trigger {
     Requested,
     /// At least one signal was computed again.
     Signals,
+    /// What kept the last distribution from an asset is gone.
+    Unfinished,
     /// The free stablecoin changed by more than the minimum order since the last distribution.
     Funds,
     /// Nothing asked for a distribution.
@@ -28,6 +30,7 @@ impl Trigger {
             Self::Start => "start",
             Self::Requested => "requested",
             Self::Signals => "signals",
+            Self::Unfinished => "unfinished",
             Self::Funds => "funds",
             Self::None => "none",
         }
@@ -62,6 +65,8 @@ pub struct CycleRecord {
     pub decisions: Vec<DecisionRecord>,
     /// Orders in the order they were sent.
     pub executions: Vec<Execution>,
+    /// Orders of earlier cycles whose outcome was unknown until now.
+    pub settled: Vec<Execution>,
     /// What the operator should know: stale caps, unexplained balances, refusals of the guard.
     pub notes: Vec<String>,
 }

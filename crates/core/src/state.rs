@@ -8,7 +8,7 @@ use crate::signal::Signal;
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Amounts of one asset at one venue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +90,10 @@ pub struct State {
     pub parking: AssetState,
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
+    /// Assets that the last distribution left alone or did not bring all the way, for a reason that
+    /// passes. Empty in most states.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unfinished: BTreeSet<Ticker>,
     /// What was used of the daily limits.
     #[serde(default)]
     pub day: DayUse,

@@ -4,11 +4,12 @@
 mod double;
 
 use double::{DEPLOYMENT, Double, Fate, VirtualTime, price, qty, symbol, tags, ticker, venue};
+use keel_core::candle::Candle;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
 use keel_core::policy::{AssetPolicy, Policy, Settings};
 use keel_core::ports::{Clock, MarketData, Store, StoreError};
-use keel_core::record::{CycleRecord, Execution};
+use keel_core::record::{CycleRecord, Execution, Trigger};
 use keel_core::signal::Signal;
 use keel_core::state::{AssetState, SignalState, State};
 use keel_core::strategy::STRATEGIES;
@@ -94,7 +95,12 @@ impl Desk {
         Self { time, first, second, market, broker, policy, state, store }
     }
 
+    /// A cycle that is asked to distribute.
     fn cycle(&mut self) -> CycleRecord {
+        self.cycle_that(true)
+    }
+
+    fn cycle_that(&mut self, requested: bool) -> CycleRecord {
         let known: BTreeSet<String> =
             self.store.intents.iter().map(|intent| intent.id.as_str().to_owned()).collect();
         let found = block_on(self.broker.reconcile(&known, self.time.now()));
@@ -108,7 +114,7 @@ impl Desk {
         let options = CycleOptions {
             deployment: DEPLOYMENT.to_owned(),
             tags: tags(),
-            requested: true,
+            requested,
             ..CycleOptions::default()
         };
         let record =
@@ -205,6 +211,90 @@ fn f062_after_a_refused_amount_the_rules_are_read_once_more_and_the_next_order_k
         desk.time.advance_ms(1000);
     }
     assert!(reads(&desk) <= before + 4);
+}
+
+#[test]
+fn what_kept_an_order_back_is_made_up_for_as_soon_as_it_is_gone() {
+    for trouble in ["refused", "unknown", "closed"] {
+        let mut desk = Desk::new();
+        match trouble {
+            "refused" => desk.first.fate(Fate::Refused(Refusal::Parameters)),
+            "unknown" => desk.first.fate(Fate::RequestLost),
+            _ => desk.first.inner().failing_reads = 1,
+        }
+        let record = desk.cycle();
+        assert!(!is_filled(find(&record, "BTC")), "{trouble}: {record:?}");
+        // Nothing but what was left undone asks for a distribution: signals are due in a day.
+        let mut triggers = Vec::new();
+        for _ in 0..10 {
+            desk.time.advance_ms(60_000);
+            let record = desk.cycle_that(false);
+            triggers.push(record.trigger);
+            if is_filled(find(&record, "BTC")) {
+                break;
+            }
+        }
+        assert_eq!(desk.first.total("BTC"), Decimal::ZERO, "{trouble}: {triggers:?}");
+        assert_eq!(triggers.last(), Some(&Trigger::Unfinished), "{trouble}: {triggers:?}");
+        assert!(desk.state.unfinished.is_empty(), "{trouble}: {:?}", desk.state.unfinished);
+    }
+}
+
+#[test]
+fn an_order_that_is_refused_twice_waits_for_the_next_signal() {
+    let mut desk = Desk::new();
+    let refused = |record: &CycleRecord| {
+        find(record, "BTC").is_some_and(|sell| matches!(sell.outcome, Outcome::Rejected { .. }))
+    };
+    desk.first.fate(Fate::Refused(Refusal::Parameters));
+    assert!(refused(&desk.cycle()));
+    let mut tried = 0;
+    for _ in 0..20 {
+        desk.time.advance_ms(60_000);
+        desk.first.fate(Fate::Refused(Refusal::Parameters));
+        tried += u32::from(refused(&desk.cycle_that(false)));
+    }
+    assert_eq!(tried, 1);
+}
+
+#[test]
+fn a_bar_that_comes_late_is_looked_at_as_soon_as_it_is_there() {
+    const DAY: i64 = 86_400_000;
+    let mut desk = Desk::new();
+    let midnight = Timeframe::D1.floor(desk.time.now()).plus_ms(DAY);
+    let bar = |day: i64| {
+        let close = 100.0 + f64::from(u8::try_from(day % 7).unwrap());
+        let (open, volume) = (close, 1.0);
+        Candle { open_time_ms: day * DAY, open, high: close, low: close, close, volume }
+    };
+    let last = midnight.ms() / DAY;
+    for name in ["BTC/USDT", "ETH/USDT", "BNB/USDT"] {
+        let bars = (last - 60..last).map(bar).collect();
+        for venue in [&desk.first, &desk.second] {
+            venue.inner().candles.insert(symbol(name), Vec::clone(&bars));
+        }
+    }
+    // The venues' clocks are behind ours, so that the day ends later there.
+    desk.first.inner().clock_ahead_ms = -90_000;
+    desk.second.inner().clock_ahead_ms = -90_000;
+    desk.time.advance_ms(midnight.since_ms(desk.time.now()) - 30_000);
+    let closed = |desk: &Desk| {
+        let known = &desk.state.assets[&ticker("BTC")];
+        [known.position.candle_closed_at, known.trend.candle_closed_at]
+    };
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        desk.time.advance_ms(60_000);
+        desk.cycle_that(false);
+        seen.push(closed(&desk));
+    }
+    let yesterday = Some(midnight.plus_ms(-DAY));
+    assert_eq!(seen[0], [yesterday; 2], "at 00:00:30 the day is not over there");
+    assert_eq!(seen[3], [Some(midnight); 2], "{seen:?}");
+    let before = desk.first.inner().candle_calls;
+    desk.time.advance_ms(60_000);
+    desk.cycle_that(false);
+    assert_eq!(desk.first.inner().candle_calls, before, "and not again before the next one");
 }
 
 #[test]
