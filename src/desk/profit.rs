@@ -82,10 +82,18 @@ pub(super) fn daily(
         .and_text(remarks.join("\n")))
 }
 
-/// The first cycle that ended. A crash may have cost the ones before it.
+/// The first cycle that ended and knew what everything is worth. A crash may have cost some.
 fn first_cycle(reader: &Reader) -> Result<Option<CycleRow>, JournalError> {
     let last = reader.cycle(None)?.map_or(0, |cycle| cycle.cycle);
-    (1..=last).find_map(|number| reader.cycle(Some(number)).transpose()).transpose()
+    for number in 1..=last {
+        if let Some(cycle) = reader.cycle(Some(number))? {
+            let decisions = reader.decisions(number)?;
+            if decisions.iter().all(|decision| decision.reason != "total_unknown") {
+                return Ok(Some(cycle));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// What each asset gained: what it is worth now and brought, less what it was worth and cost.

@@ -1,7 +1,7 @@
 //! One cycle: the story that live, paper, replay and backtest share.
 
 use crate::amount::{Money, Price, Qty};
-use crate::asset::{Ticker, VenueId};
+use crate::asset::{Symbol, Ticker, VenueId};
 use crate::decision::{DecisionRecord, Reason};
 use crate::execute::{Executor, concerns, is_frozen};
 use crate::guard::{self, Approved, Objection};
@@ -68,6 +68,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     let settled = settle_leftovers(world, state, now).await?;
     let mut seen = observe(world.market, world.broker, policy, state, now).await;
     seen.notes.splice(..0, settled.iter().map(turned_out));
+    seen.total_unknown = total_unknown(policy, state, &seen, world.market.prices_are_recorded());
     let assets = asset_views(world.broker, policy, state, options, &seen, now);
     let trigger = trigger(policy, state, options, &seen, &assets);
     let total_before = state.total();
@@ -83,6 +84,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
         remember(policy, state, &distribution.plan);
         (decisions, distribution.executions)
     };
+    value_holdings(state);
     let record = CycleRecord {
         cycle: state.cycle,
         at: now,
@@ -212,6 +214,33 @@ fn asset_views<B: Broker>(
         .collect()
 }
 
+/// What the total lacks, if it lacks something: a venue that was never read, or an asset that never
+/// had a price. What counts as nothing by mistake makes all targets too small, and those of the
+/// others too large.
+fn total_unknown(
+    policy: &Policy,
+    state: &State,
+    seen: &Observation,
+    is_recorded: bool,
+) -> Option<String> {
+    let never_read = |venue: &VenueId| !state.stablecoin.contains_key(venue);
+    if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
+        return Some(format!("{venue} was never read: {cause}"));
+    }
+    policy.assets.iter().find_map(|asset| {
+        let (ticker, known) = state.assets.get_key_value(&asset.ticker)?;
+        let doubt = seen.doubted.get(ticker);
+        let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
+        // What has no market, or is not listed yet on a tape, has no value that anybody could tell.
+        let has_value = !is_recorded
+            && known.balance.free.is_positive()
+            && seen.markets.get(&asset.venue).is_some_and(|known| known.contains_key(&symbol));
+        let why = doubt.map_or_else(String::new, |doubt| format!(": {doubt}"));
+        let lacks = known.price.is_none() && (has_value || doubt.is_some());
+        lacks.then(|| format!("{ticker} never had a price{why}"))
+    })
+}
+
 fn blocked<B: Broker>(
     broker: &B,
     policy: &Policy,
@@ -227,11 +256,8 @@ fn blocked<B: Broker>(
     if let Some(cause) = seen.unavailable.get(&asset.venue) {
         return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
     }
-    // While one venue was never read the total is unknown, and every target would be too small.
-    let never_read = |venue: &VenueId| !state.stablecoin.contains_key(venue);
-    if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
-        let cause = format!("{venue} was never read, so the total is unknown: {cause}");
-        return Some(Reason::ExchangeUnavailable { cause });
+    if let Some(cause) = seen.total_unknown.clone() {
+        return Some(Reason::TotalUnknown { cause });
     }
     if let Some(cause) = broker.closed(&asset.venue) {
         return Some(Reason::ExchangeClosed { cause });
@@ -480,6 +506,15 @@ fn resized_buys(
     guard::review_again(&now, plan, &sized.orders).map_err(|objections| (sized.orders, objections))
 }
 
+/// What is held, at the prices of this cycle, whether it distributed or not.
+fn value_holdings(state: &mut State) {
+    for known in state.assets.values_mut() {
+        let price = known.price.unwrap_or(Price::ZERO);
+        known.value = known.balance.free.value_at(price).unwrap_or_default();
+    }
+    state.parking.value = state.stablecoin_free();
+}
+
 /// Keeps the figures of the last distribution for `status.json`.
 fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
     for (asset, target) in policy.assets.iter().zip(&plan.targets.assets) {
@@ -488,8 +523,6 @@ fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
         known.ratio = target.ratio;
         known.target = target.target;
         known.change = target.change;
-        known.value =
-            known.price.and_then(|price| known.balance.free.value_at(price)).unwrap_or_default();
         known.done = true;
     }
     let target = &plan.targets.stablecoin;
@@ -497,7 +530,6 @@ fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
     state.parking.ratio = target.ratio;
     state.parking.target = target.target;
     state.parking.change = target.change;
-    state.parking.value = state.stablecoin_free();
     state.parking.done = true;
 }
 

@@ -122,6 +122,11 @@ pub enum Reason {
         /// What went wrong.
         cause: String,
     },
+    /// What everything is worth is not known, so every target would be wrong.
+    TotalUnknown {
+        /// What is missing.
+        cause: String,
+    },
     /// Nothing is sent to the venue now.
     ExchangeClosed {
         /// Why.
@@ -204,6 +209,7 @@ impl Reason {
             Self::NoMarket => "no_market",
             Self::MarketHalted => "market_halted",
             Self::ExchangeUnavailable { .. } => "exchange_unavailable",
+            Self::TotalUnknown { .. } => "total_unknown",
             Self::ExchangeClosed { .. } => "exchange_closed",
             Self::UnresolvedOrder => "unresolved_order",
             Self::FundsOnOtherExchange { .. } => "funds_on_other_exchange",
@@ -319,6 +325,9 @@ impl fmt::Display for Reason {
             Self::MarketHalted => f.write_str("the market takes no orders now"),
             Self::ExchangeUnavailable { cause } => {
                 write!(f, "the exchange could not be read: {cause}")
+            }
+            Self::TotalUnknown { cause } => {
+                write!(f, "what everything is worth is not known: {cause}")
             }
             Self::ExchangeClosed { cause } => {
                 write!(f, "nothing is sent to the exchange now: {cause}")

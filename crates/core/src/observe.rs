@@ -35,6 +35,8 @@ pub(crate) struct Observation {
     pub(crate) unavailable: BTreeMap<VenueId, String>,
     /// Assets whose new price was not believed, and why.
     pub(crate) doubted: BTreeMap<Ticker, Reason>,
+    /// What the total lacks.
+    pub(crate) total_unknown: Option<String>,
     /// At least one signal was computed again.
     pub(crate) signals_recomputed: bool,
     /// What the operator should know.

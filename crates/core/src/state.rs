@@ -63,7 +63,7 @@ pub struct AssetState {
     pub balance: Balance,
     /// Share of all caps at the last distribution.
     pub dominance: f64,
-    /// `free * price` after the last distribution.
+    /// `free * price` after the last cycle.
     pub value: Money,
     /// Weight at the last distribution.
     pub ratio: Decimal,

@@ -241,6 +241,22 @@ fn what_kept_an_order_back_is_made_up_for_as_soon_as_it_is_gone() {
 }
 
 #[test]
+fn nothing_is_traded_while_a_holding_never_had_a_price() {
+    let mut desk = Desk::new();
+    desk.state.assets.remove(&ticker("BTC"));
+    let record = desk.cycle();
+    assert!(record.executions.is_empty(), "{record:?}");
+    let reason = record.decisions[2].reason.as_ref().unwrap();
+    assert_eq!(record.decisions[2].ticker, ticker("ETH"));
+    assert_eq!(reason.code(), "total_unknown");
+    assert!(reason.to_string().contains("BTC never had a price"), "{reason}");
+    // Seen twice, it is believed.
+    desk.time.advance_ms(60_000);
+    let record = desk.cycle();
+    assert!(find(&record, "ETH").is_some(), "{record:?}");
+}
+
+#[test]
 fn an_order_that_is_refused_twice_waits_for_the_next_signal() {
     let mut desk = Desk::new();
     let refused = |record: &CycleRecord| {
