@@ -3,11 +3,15 @@
 mod data;
 
 use super::findings::{Finding, Report, Severity, conclude, print_json};
-use crate::cli::ConfigArg;
+use crate::cli::{self, ConfigArg};
 use crate::commands::data::count;
+use crate::desk::telegram_settings;
 use crate::exit::Failure;
 use crate::journal::Reader;
+use crate::live::coingecko;
+use crate::live::connect::Links;
 use crate::replay::REPLAY_VENUE;
+use crate::simulation;
 use keel_config::Config;
 use rustix::fs::Access;
 use std::path::{Path, PathBuf};
@@ -41,6 +45,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let mut report = Report::default();
     report.begin("configuration");
     configuration(&config, &mut report);
+    connections(&config, &mut report)?;
     strategies(&config, &mut report);
     paths(&config, &mut report);
     journal(&config, &mut report);
@@ -52,6 +57,29 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     conclude(&report, args.json)
+}
+
+/// Whether `keel trade` would take the addresses and settings of what it connects to. Nothing is
+/// connected to here.
+fn connections(config: &Config, report: &mut Report) -> Result<(), Failure> {
+    let credentials = cli::resolve_credentials(config)?;
+    let keys = Some(&credentials).filter(|_| !config.bot.dry_run);
+    let _guard = simulation::runtime()?.enter();
+    let refusals = [
+        Links::new(config, keys).err(),
+        coingecko(config, &credentials, false).err(),
+        telegram_settings(config, &credentials).err(),
+    ];
+    for refusal in refusals.into_iter().flatten() {
+        let text = format!("keel trade would refuse it: {}", refusal.message);
+        // A replay needs none of them.
+        if config.bot.dry_run {
+            report.note("connections", text);
+        } else {
+            report.problem("connections", text);
+        }
+    }
+    Ok(())
 }
 
 /// Loads the configuration. When it is wrong and the answer is to be JSON, its problems are printed

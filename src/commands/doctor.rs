@@ -9,10 +9,13 @@ use crate::live::coingecko;
 use crate::live::connect::{Link, Links};
 use crate::simulation;
 use keel_config::{Config, Credentials};
-use keel_core::asset::VenueId;
+use keel_core::amount::Price;
+use keel_core::asset::{Symbol, VenueId};
 use keel_core::ports::Clock as _;
+use keel_live::market::cap_objection;
 use keel_live::time::MachineTime;
 use keel_venues::api::{KeyRights, TickerQuote};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Asks the exchanges, CoinGecko and Telegram whether a run can trade: clocks, keys and their rights,
@@ -62,14 +65,15 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     simulation::runtime()?.block_on(async {
+        let mut prices = BTreeMap::new();
         for (id, link) in links.iter() {
             report.begin("exchanges");
-            venue(&config, id, link, &mut report).await;
+            venue(&config, id, link, &mut prices, &mut report).await;
             if with_keys {
                 keys(&credentials, id, link, &mut report).await;
             }
         }
-        caps(&config, &credentials, &mut report).await;
+        caps(&config, &credentials, &prices, &mut report).await;
         telegram(&config, &credentials, &mut report).await;
     });
     conclude(&report, args.json)
@@ -95,8 +99,14 @@ fn disk(config: &Config, report: &mut Report) {
     }
 }
 
-/// Clock, markets and prices: what anybody may ask.
-async fn venue(config: &Config, id: &VenueId, link: &Link, report: &mut Report) {
+/// Clock, markets and prices: what anybody may ask. Takes note of the prices.
+async fn venue(
+    config: &Config,
+    id: &VenueId,
+    link: &Link,
+    prices: &mut BTreeMap<Symbol, Price>,
+    report: &mut Report,
+) {
     match Links::set_clock(link).await {
         Err(error) => {
             report.problem(id, format!("its time could not be read: {error}"));
@@ -128,6 +138,7 @@ async fn venue(config: &Config, id: &VenueId, link: &Link, report: &mut Report) 
             return;
         }
     };
+    prices.extend(quotes.iter().map(|quote| (quote.symbol.clone(), quote.last)));
     for symbol in &symbols {
         let Some(rules) = markets.get(symbol) else {
             report.problem(symbol, format!("{id} has no such market"));
@@ -180,7 +191,7 @@ async fn keys(credentials: &Credentials, id: &VenueId, link: &Link, report: &mut
         Err(error) => report.problem(id, format!("balances could not be read: {error}")),
         Ok(balances) => {
             let held = balances.values().filter(|balance| balance.free.is_positive()).count();
-            report.ok(id, format!("balances can be read; {held} assets are held"));
+            report.ok(id, format!("balances can be read; assets held: {held}"));
         }
     }
 }
@@ -204,29 +215,36 @@ fn rights_found(id: &VenueId, rights: &KeyRights, report: &mut Report) {
     }
 }
 
-async fn caps(config: &Config, credentials: &Credentials, report: &mut Report) {
+async fn caps(
+    config: &Config,
+    credentials: &Credentials,
+    prices: &BTreeMap<Symbol, Price>,
+    report: &mut Report,
+) {
     report.begin("market caps");
     let ids: Vec<String> =
         config.policy.assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect();
     // A look is no fetch of a run: it does not go into the archive.
-    let answer = match coingecko(config, credentials, false) {
-        Err(failure) => Err(failure.message),
-        Ok(client) => client.caps(&ids, MachineTime.now()).await.map_err(|error| error.to_string()),
+    let client = match coingecko(config, credentials, false) {
+        Err(failure) => return report.problem("CoinGecko", failure.message),
+        Ok(client) => client,
     };
-    match answer {
-        Err(error) => report.problem("CoinGecko", error),
-        Ok(caps) => {
-            let missing: Vec<&str> = ids
-                .iter()
-                .filter(|id| !caps.quotes.contains_key(*id))
-                .map(String::as_str)
-                .collect();
-            if missing.is_empty() {
-                report.ok("CoinGecko", format!("caps of all {} ids", ids.len()));
-            } else {
-                report.problem("CoinGecko", format!("no cap for {}", missing.join(", ")));
-            }
+    let quotes = match client.caps(&ids, MachineTime.now()).await {
+        Err(error) => return report.problem("CoinGecko", error.to_string()),
+        Ok(caps) => caps.quotes,
+    };
+    let mut are_fine = true;
+    for asset in &config.policy.assets {
+        let Some(id) = &asset.coingecko_id else { continue };
+        let symbol = Symbol::new(asset.ticker.clone(), config.policy.stablecoin.clone());
+        let price = prices.get(&symbol).copied();
+        if let Some(why) = cap_objection(id, &asset.venue, price, quotes.get(id), &client) {
+            report.problem(&asset.ticker, why);
+            are_fine = false;
         }
+    }
+    if are_fine {
+        report.ok("CoinGecko", format!("caps of all {} ids, and their prices agree", ids.len()));
     }
 }
 

@@ -42,12 +42,12 @@ pub struct Args {
     #[arg(long, requires = "live")]
     yes: bool,
     /// End after this many cycles.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     cycles: Option<u64>,
-    /// Trade again at an exchange that was halted; look at the reason first.
+    /// Trade again at an exchange that was halted; look at the reason first. May be repeated.
     #[arg(long, value_name = "EXCHANGE", requires = "live")]
     resume: Vec<VenueId>,
-    /// Look up an order again that is in quarantine.
+    /// Look up an order again that is in quarantine. May be repeated.
     #[arg(long, value_name = "ORDER", requires = "live")]
     release: Vec<ClientOrderId>,
 }

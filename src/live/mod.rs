@@ -178,7 +178,18 @@ impl Start<'_> {
         for (intent, outcome) in self.resumed.iter().flat_map(|resumed| &resumed.settled) {
             broker.remember(intent, outcome);
         }
+        let venues = self.config.policy.venues();
         for venue in &self.options.resume {
+            if !venues.contains(venue) {
+                let known: Vec<String> = venues.iter().map(ToString::to_string).collect();
+                return Err(Failure::new(
+                    Code::BadInput,
+                    format!(
+                        "--resume {venue}: the portfolio has no such exchange; expected one of: {}",
+                        known.join(", ")
+                    ),
+                ));
+            }
             let was = broker.resume(venue);
             output::remark(format!(
                 "{venue} {}",

@@ -45,11 +45,11 @@ fn control(command: &Command, desk: &Mutex<DeskContext>, controls: &Controls) ->
             with_warning("Trading goes on: a cycle starts now and distributes.", is_kept)
         }
         Command::Stop => with_warning(
-            "Trading is stopped: no order leaves any more, also not of a cycle that is running. What is held is kept; /start goes on.",
+            "Trading is stopped: no order leaves any more, also not of a cycle that is running. What is held is kept. Type /start to go on.",
             set_paused(RunState::Stopped),
         ),
         Command::Pause => with_warning(
-            "No new orders, also not of a cycle that is running; data and signals stay up to date. /start goes on.",
+            "No new orders, also not of a cycle that is running; data and signals stay up to date. Type /start to go on.",
             set_paused(RunState::Paused),
         ),
         Command::Rebalance if controls.is_paused() => {

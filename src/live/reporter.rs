@@ -14,6 +14,7 @@ use keel_core::state::State;
 use keel_live::market::{ClockReading, Want};
 use keel_live::time::MachineTime;
 use keel_telegram::{Event as Message, EventKind, Notifier};
+use keel_venues::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -56,6 +57,7 @@ pub struct Reporter {
     /// What is wrong with assets and venues, so that only changes are told.
     stale: BTreeSet<Ticker>,
     caps_stale: bool,
+    refused_caps: BTreeSet<Ticker>,
     away: BTreeMap<VenueId, String>,
 }
 
@@ -71,6 +73,7 @@ impl Reporter {
             export_error: None,
             stale: BTreeSet::new(),
             caps_stale: false,
+            refused_caps: BTreeSet::new(),
             away: BTreeMap::new(),
         }
     }
@@ -129,6 +132,18 @@ impl Reporter {
         }
     }
 
+    /// Market caps that are not believed; a new one is told.
+    pub fn caps(&mut self, refused: BTreeMap<Ticker, String>) {
+        for (ticker, why) in &refused {
+            if !self.refused_caps.contains(ticker) {
+                let text = format!("{ticker}: {why}");
+                tracing::warn!("{text}");
+                self.notifier.notify(Message::new(EventKind::Error, "Look at this").body(text));
+            }
+        }
+        self.refused_caps = refused.into_keys().collect();
+    }
+
     /// What the comparison with the venues found; what is new is told.
     pub fn account(&mut self, notes: Vec<String>) {
         let now = MachineTime.now();
@@ -147,8 +162,7 @@ impl Reporter {
         };
         for note in notes.into_iter().filter(|note| !is_known(note)) {
             tracing::warn!("{note}");
-            let is_about_key = note.contains("API key") || note.contains("permission refused");
-            let kind = if is_about_key { EventKind::RejectedKey } else { EventKind::Halt };
+            let kind = if is_about_key(&note) { EventKind::RejectedKey } else { EventKind::Halt };
             self.notifier.notify(Message::new(kind, "Look at this").body(note));
         }
     }
@@ -157,14 +171,15 @@ impl Reporter {
     pub fn held(&mut self, held: Vec<String>) {
         let old = std::mem::replace(&mut self.desk().held, held.clone());
         let tell = |title: &str, text: &str| {
-            tracing::error!("{title}: {text}");
             output::remark(format!("{title}: {text}"));
             self.notifier.notify(Message::new(EventKind::Halt, title).body(text));
         };
         for text in held.iter().filter(|text| !old.contains(text)) {
+            tracing::error!("orders are held back: {text}");
             tell("Orders are held back", text);
         }
         for text in old.iter().filter(|text| !held.contains(text)) {
+            tracing::info!("no longer held back: {text}");
             tell("No longer held back", text);
         }
     }
@@ -182,7 +197,7 @@ impl Reporter {
             }
             Event::Paused(true) => {
                 tracing::warn!("trading is stopped; cycles go on without orders");
-                tell(EventKind::Pause, "Trading is stopped", "/start goes on".to_owned());
+                tell(EventKind::Pause, "Trading is stopped", "Type /start to go on".to_owned());
             }
             Event::Paused(false) => {
                 tracing::info!("trading goes on");
@@ -194,7 +209,11 @@ impl Reporter {
                 let changed = paths.join(", ");
                 tracing::info!(changed, "the configuration was read again");
                 let title = "The configuration was read again";
-                tell(EventKind::Startup, title, format!("changed: {changed}"));
+                let body = match changed.as_str() {
+                    "" => "what is in use is what it says".to_owned(),
+                    changed => format!("changed: {changed}"),
+                };
+                tell(EventKind::Startup, title, body);
                 if !waiting.is_empty() {
                     let keys = waiting.join(", ");
                     let restart = format!("needs a restart: {keys}; the old value stays in use");
@@ -241,8 +260,9 @@ impl Reporter {
         }
         for (venue, cause) in away.iter().filter(|(venue, _)| !self.away.contains_key(*venue)) {
             let title = format!("{venue} is away");
-            self.notifier
-                .notify(Message::new(EventKind::ExchangeStatus, title).body(cause.clone()));
+            let is_key = is_about_key(cause);
+            let kind = if is_key { EventKind::RejectedKey } else { EventKind::ExchangeStatus };
+            self.notifier.notify(Message::new(kind, title).body(cause.clone()));
         }
         for venue in self.away.keys().filter(|venue| !away.contains_key(*venue)) {
             let title = format!("{venue} is back");
@@ -277,6 +297,11 @@ impl Reporter {
             self.file_error = error;
         }
     }
+}
+
+/// Whether the text is about a key that an exchange rejects or that must not be used.
+fn is_about_key(text: &str) -> bool {
+    text.contains("API key") || text.starts_with(&Refusal::Auth.to_string())
 }
 
 fn orders(record: &CycleRecord) -> String {

@@ -64,6 +64,9 @@ pub trait Feed: MarketData {
     /// The candles that the signals of `policy` start from, as far as they were fetched.
     fn in_use(&self, policy: &Policy) -> Vec<(Want, Window)>;
 
+    /// Assets whose market cap is not believed, and why.
+    fn refused_caps(&self) -> BTreeMap<Ticker, String>;
+
     /// The clocks of the venues, as far as they were measured.
     fn clocks(&self) -> BTreeMap<VenueId, ClockReading>;
 }
@@ -83,6 +86,10 @@ impl Feed for LiveMarket {
 
     fn in_use(&self, policy: &Policy) -> Vec<(Want, Window)> {
         Self::in_use(self, policy)
+    }
+
+    fn refused_caps(&self) -> BTreeMap<Ticker, String> {
+        Self::refused_caps(self)
     }
 
     fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
@@ -205,6 +212,7 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             for note in self.market.take_notes() {
                 self.reporter.event(Event::Market(note));
             }
+            self.reporter.caps(self.market.refused_caps());
             let clocks = self.market.clocks();
             self.reporter.cycle(self.config.current(), &record, &self.state, &clocks);
             self.tell_held();
@@ -266,10 +274,11 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 return Ok(());
             }
             if compared_at.elapsed() >= RECONCILE_EVERY {
-                if self.reconcile().await?.is_none() || !self.state.unresolved.is_empty() {
+                let compared = self.reconcile().await?;
+                *compared_at = Instant::now();
+                if compared.is_none() || !self.state.unresolved.is_empty() {
                     return Ok(());
                 }
-                *compared_at = Instant::now();
             }
         }
     }

@@ -335,3 +335,21 @@ fn a_changed_or_truncated_journal_is_found() {
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     keel(place.path(), &CHECK).expect(7, &["keel.sqlite", "malformed"]);
 }
+
+#[test]
+fn what_trading_would_refuse_is_said_before_it_starts() {
+    let place = place();
+    configuration(place.path());
+    let text = std::fs::read_to_string(place.path().join("my.json")).unwrap();
+    let with = |venue: &str, more: &str| {
+        let changed = text.replace(r#""binance": {}"#, &format!(r#""binance": {venue}"#));
+        let changed = changed.replacen('{', &format!("{{ {more}"), 1);
+        std::fs::write(place.path().join("my.json"), changed).unwrap();
+        keel(place.path(), &["check", "-c", "my.json"])
+    };
+    with("{}", "").expect(0, &["Fine"]);
+    let refused = "keel trade would refuse it";
+    with(r#"{ "urls": { "api": "http://example.com" } }"#, "").expect(0, &[refused, "https"]);
+    with(r#"{ "urls": { "api": "https://192.168.1.1" } }"#, "").expect(0, &[refused]);
+    with("{}", r#""coingecko": { "base_url": "http://10.0.0.1" },"#).expect(0, &[refused]);
+}

@@ -78,6 +78,10 @@ impl Feed for Silent {
         Vec::new()
     }
 
+    fn refused_caps(&self) -> BTreeMap<Ticker, String> {
+        BTreeMap::new()
+    }
+
     fn clocks(&self) -> BTreeMap<VenueId, ClockReading> {
         BTreeMap::new()
     }

@@ -38,7 +38,7 @@ fn key(bench: &Bench, place: Place, change: fn(&mut KeyConfig)) {
 const CASES: &[Case] = &[
     case(|_| {}, 0, "ok", "exchanges", "smallest order 5 USDT"),
     case(|_| {}, 0, "ok", "telegram", "commands are on"),
-    case(|_| {}, 0, "ok", "market caps", "caps of all 5 ids"),
+    case(|_| {}, 0, "ok", "market caps", "caps of all 5 ids, and their prices agree"),
     case(
         |bench| bench.simex.set_skew(Place::Okx, 3_000),
         0,
@@ -120,7 +120,17 @@ const CASES: &[Case] = &[
         7,
         "problem",
         "market caps",
-        "no cap for no-such-coin",
+        "no market cap for the id no-such-coin",
+    ),
+    case(
+        |bench| {
+            bench.config["portfolio_assets"][1]["coingecko_id"] = "ethereum".into();
+            bench.write_config();
+        },
+        7,
+        "problem",
+        "market caps",
+        "the id is that of another coin",
     ),
     case(
         |bench| {

@@ -237,6 +237,12 @@ fn ago(ms: i64) -> String {
     }
 }
 
+/// Eight significant digits for people: the other source's price may come with many more.
+fn short(price: Price) -> Decimal {
+    let price = price.get();
+    price.round_sf(8).unwrap_or(price).normalize()
+}
+
 /// Two decimals for people; the exact value is in the record.
 fn cents(money: Money) -> Decimal {
     money.get().round_dp(2)
@@ -277,9 +283,9 @@ impl fmt::Display for Reason {
             Self::PriceOutOfBand { price, expected, source, band } => write!(
                 f,
                 "its price of {} is more than {} % from {} of {source}",
-                price.get().normalize(),
+                short(*price),
                 (band * Decimal::ONE_HUNDRED).normalize(),
-                expected.get().normalize()
+                short(*expected)
             ),
             Self::PriceUnconfirmed { price } => write!(
                 f,

@@ -101,6 +101,7 @@ pub struct LiveMarket {
     notes: Mutex<Vec<String>>,
     /// When caps were fetched that nobody asked for as caps yet.
     unarchived: Mutex<Option<Timestamp>>,
+    refused_caps: Mutex<BTreeMap<Ticker, String>>,
 }
 
 impl std::fmt::Debug for LiveMarket {
@@ -134,6 +135,7 @@ impl LiveMarket {
             seen: Mutex::new(seen),
             notes: Mutex::default(),
             unarchived: Mutex::default(),
+            refused_caps: Mutex::default(),
         }
     }
 
@@ -259,41 +261,53 @@ impl LiveMarket {
         quotes: &BTreeMap<String, CapQuote>,
     ) -> Vec<(Ticker, String, CapQuote)> {
         let mut caps = Vec::new();
+        let mut refused = BTreeMap::new();
         for asset in assets {
             let Some(id) = &asset.coingecko_id else { continue };
-            let Some(quote) = quotes.get(id) else {
-                self.note(format!("{}: CoinGecko has no market cap for id {id}", asset.ticker));
-                continue;
-            };
             let symbol = Symbol::new(asset.ticker.clone(), self.stablecoin.clone());
             let here = self.with(&asset.venue, |seen| seen.prices.get(&symbol).copied());
-            let limit = client.price_deviation_max();
-            match (here, quote.price_usd) {
-                (Some(here), Some(there)) => {
-                    let (here, there) = (here.price.to_f64(), there.to_f64());
-                    let agrees = (there / here - 1.0).abs() <= limit;
-                    if !agrees {
-                        self.note(format!(
-                            "{}: the cap of CoinGecko's id {id} is refused: its price is {there} USD \
-                             and {} says {here} {}; check the id",
-                            asset.ticker, asset.venue, self.stablecoin
-                        ));
-                        continue;
-                    }
-                }
-                (Some(_), None) => {
-                    self.note(format!(
-                        "{}: the cap of CoinGecko's id {id} is refused: it has no price to compare",
-                        asset.ticker
-                    ));
-                    continue;
-                }
-                // Without a price of its own the asset is not traded anyway.
-                (None, _) => {}
+            let here = here.map(|point| point.price);
+            let quote = quotes.get(id);
+            if let Some(objection) = cap_objection(id, &asset.venue, here, quote, client) {
+                refused.insert(asset.ticker.clone(), objection);
+            } else if let Some(quote) = quote {
+                caps.push((asset.ticker.clone(), id.clone(), *quote));
             }
-            caps.push((asset.ticker.clone(), id.clone(), *quote));
         }
+        *lock(&self.refused_caps) = refused;
         caps
+    }
+
+    /// Assets whose market cap was not believed when caps were last asked for, and why.
+    #[must_use]
+    pub fn refused_caps(&self) -> BTreeMap<Ticker, String> {
+        lock(&self.refused_caps).clone()
+    }
+}
+
+/// Why the cap that CoinGecko has for an id is not the cap of what costs `here` at the venue.
+#[must_use]
+pub fn cap_objection(
+    id: &str,
+    venue: &VenueId,
+    here: Option<Price>,
+    quote: Option<&CapQuote>,
+    client: &CoinGecko,
+) -> Option<String> {
+    let Some(quote) = quote else {
+        return Some(format!("CoinGecko has no market cap for the id {id}"));
+    };
+    // Without a price of its own the asset is not traded anyway.
+    let here = here?.to_f64();
+    match quote.price_usd {
+        None => {
+            Some(format!("the cap of CoinGecko's id {id} is refused: it has no price to compare"))
+        }
+        Some(there) if (there.to_f64() / here - 1.0).abs() <= client.price_deviation_max() => None,
+        Some(there) => Some(format!(
+            "the cap of CoinGecko's id {id} is refused: its price is {there} USD, and {venue} says {here}; \
+             if this stays so, the id is that of another coin"
+        )),
     }
 }
 
