@@ -7,6 +7,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign::{hex, hmac_sha256, query, with_query};
 use crate::venue::{Connection, Keys, Venue};
@@ -57,7 +58,7 @@ static FACTS: VenueFacts = VenueFacts {
 pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
 
 fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
-    Box::new(Binance { connection, symbols: Mutex::default() })
+    guarded(connection, |connection| Binance { connection, symbols: Mutex::default() })
 }
 
 fn used(reply: &Reply) -> Vec<Used> {
