@@ -178,16 +178,17 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             if is_asked || !at_start {
                 self.reload(is_asked);
             }
-            if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
-                if self.reconcile().await?.is_none() {
-                    return self.stop();
-                }
-                compared_at = Some(Instant::now());
+            if self.compare(&mut compared_at).await?.is_none() {
+                return self.stop();
             }
-            self.broker.begin();
             if self.prepare().await?.is_none() {
                 return self.stop();
             }
+            // Reading may take minutes, and orders follow a fresh comparison only.
+            if self.compare(&mut compared_at).await?.is_none() {
+                return self.stop();
+            }
+            self.broker.begin();
             let options = CycleOptions {
                 deployment: self.journal.deployment().to_owned(),
                 tags: self.tags.clone(),
@@ -219,6 +220,17 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             }
             self.wait(compared_at.get_or_insert_with(Instant::now)).await?;
         }
+    }
+
+    /// Compares the accounts when it is time.
+    async fn compare(&mut self, compared_at: &mut Option<Instant>) -> Result<Option<()>, Failure> {
+        if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
+            if self.reconcile().await?.is_none() {
+                return Ok(None);
+            }
+            *compared_at = Some(Instant::now());
+        }
+        Ok(Some(()))
     }
 
     /// Reads what the cycle will ask for.

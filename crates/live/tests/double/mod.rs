@@ -143,6 +143,8 @@ pub struct Inner {
     pub orders_purged: bool,
     /// The venue has forgotten trades, too.
     pub trades_purged: bool,
+    /// Why own trades cannot be read, if they cannot.
+    pub trades_fail: Option<String>,
     /// Markets that the venue does not have any more.
     pub delisted: BTreeSet<Symbol>,
     /// Look-ups by our id give this instead.
@@ -254,6 +256,7 @@ impl Double {
                 lists_blind_until: Timestamp::from_ms(0),
                 orders_purged: false,
                 trades_purged: false,
+                trades_fail: None,
                 delisted: BTreeSet::new(),
                 impostor: None,
                 names_trades: true,
@@ -711,6 +714,9 @@ impl ExchangeApi for Double {
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
         let inner = self.read_market(symbol)?;
+        if let Some(why) = &inner.trades_fail {
+            return Err(ApiError::Unknown(why.clone()));
+        }
         if self.time.true_now() < inner.lists_blind_until || inner.trades_purged {
             return Ok(Vec::new());
         }
