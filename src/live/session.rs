@@ -11,7 +11,7 @@ use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::order::AccountTag;
+use keel_core::order::{AccountTag, ClientOrderId, Fill};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
@@ -47,6 +47,11 @@ pub trait Account: Broker {
     /// Venues whose market table may be outdated, since they refused an order that it allows.
     fn take_doubted(&mut self) -> BTreeSet<VenueId> {
         BTreeSet::new()
+    }
+
+    /// Executions that the comparison found although the outcome of their orders was known.
+    fn take_late(&mut self) -> Vec<(ClientOrderId, Fill)> {
+        Vec::new()
     }
 }
 
@@ -339,6 +344,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let what = "the comparison with the exchanges";
         let notes = bounded(&self.controls, what, Duration::ZERO, compared).await?;
         let Some(notes) = notes else { return Ok(None) };
+        let late = self.broker.broker().take_late();
+        self.journal.write_late(&late, self.clock.now())?;
         if !notes.is_empty() || !self.broker.broker().halted().is_empty() {
             // A halt is durable before anything else is done.
             self.flush()?;

@@ -437,6 +437,7 @@ impl LiveBroker {
                 "late fill: execution {} of {} {} came after order {id} was {}",
                 trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
             );
+            self.late.push((id.clone(), trade.fill.clone()));
             self.book(venue, symbol, trade.side, &trade.fill, Booked::Found);
             self.halt(venue, reason);
         }
