@@ -157,6 +157,8 @@ pub struct Inner {
     pub empty_balances: bool,
     /// Private reads fail while it is above zero, one less each.
     pub failing_reads: u32,
+    /// So long an answer to a read is on its way.
+    pub reads_take_ms: i64,
     /// All calls fail.
     pub down: bool,
     /// A source of failures for reads: called for each.
@@ -263,6 +265,7 @@ impl Double {
                 stale_balances: None,
                 empty_balances: false,
                 failing_reads: 0,
+                reads_take_ms: 0,
                 down: false,
                 dice: None,
                 writes: 0,
@@ -369,6 +372,7 @@ impl Double {
         self.arrive();
         let mut inner = self.inner();
         inner.reads += 1;
+        self.time.advance_ms(inner.reads_take_ms);
         if inner.down {
             return Err(ApiError::Unknown("connection reset".to_owned()));
         }
