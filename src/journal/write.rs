@@ -4,12 +4,13 @@ use super::chain::{Table, of_text};
 use super::{Durability, Journal};
 use keel_core::amount::Price;
 use keel_core::decision::DecisionRecord;
-use keel_core::order::{ClientOrderId, Intent, Outcome};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome};
 use keel_core::ports::{Store, StoreError};
 use keel_core::record::CycleRecord;
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
+use rust_decimal::Decimal;
 
 /// A decision as it is stored and digested.
 pub(super) fn decision_columns(decision: &DecisionRecord) -> [String; 16] {
@@ -143,6 +144,33 @@ impl Journal {
         Ok(())
     }
 
+    /// An execution that came after the outcome of its order was known.
+    fn insert_late(
+        &mut self,
+        id: &ClientOrderId,
+        fill: &Fill,
+        at: Timestamp,
+    ) -> Result<(), rusqlite::Error> {
+        let (asked, was): (String, String) = self.connection.query_row(
+            "SELECT i.amount, COALESCE(o.outcome, '') FROM intents i LEFT JOIN outcomes o ON o.id = i.id
+             WHERE i.id = ?1 ORDER BY o.place DESC LIMIT 1",
+            [id.as_str()],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let booked: Vec<String> = self
+            .connection
+            .prepare_cached("SELECT amount FROM fills WHERE id = ?1")?
+            .query_map([id.as_str()], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let number = |text: &String| text.parse::<Decimal>().unwrap_or_default();
+        let executed = booked.iter().map(number).sum::<Decimal>() + fill.amount.get();
+        let fills = vec![fill.clone()];
+        let is_filled = was == "filled" || executed >= number(&asked);
+        let outcome =
+            if is_filled { Outcome::Filled { fills } } else { Outcome::Partial { fills } };
+        self.insert_outcome(id, &outcome, at)
+    }
+
     fn insert_cycle(&mut self, record: &CycleRecord) -> Result<(), rusqlite::Error> {
         self.begin()?;
         for (place, decision) in record.decisions.iter().enumerate() {
@@ -182,6 +210,19 @@ impl Journal {
             ])?;
         self.last_cycle = record.cycle;
         Ok(())
+    }
+
+    /// Adds executions that came after the outcomes of their orders were known. They become durable with
+    /// what is written next.
+    ///
+    /// # Errors
+    /// When they could not be written.
+    pub fn write_late(
+        &mut self,
+        late: &[(ClientOrderId, Fill)],
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        late.iter().try_for_each(|(id, fill)| self.insert_late(id, fill, at)).map_err(failed)
     }
 
     /// Writes the state and makes everything so far durable. A clean stop ends with this.

@@ -4,7 +4,7 @@ use super::connect::Links;
 use super::session::Account;
 use keel_config::Config;
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::order::{Intent, Outcome};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::state::Balance;
@@ -247,6 +247,10 @@ impl Account for RealAccount {
 
     fn take_doubted(&mut self) -> BTreeSet<VenueId> {
         self.broker.take_doubted()
+    }
+
+    fn take_late(&mut self) -> Vec<(ClientOrderId, Fill)> {
+        self.broker.take_late()
     }
 }
 

@@ -11,7 +11,7 @@ use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
-use keel_core::order::AccountTag;
+use keel_core::order::{AccountTag, ClientOrderId, Fill};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, Clock, MarketData};
 use keel_core::record::CycleRecord;
@@ -47,6 +47,11 @@ pub trait Account: Broker {
     /// Venues whose market table may be outdated, since they refused an order that it allows.
     fn take_doubted(&mut self) -> BTreeSet<VenueId> {
         BTreeSet::new()
+    }
+
+    /// Executions that the comparison found although the outcome of their orders was known.
+    fn take_late(&mut self) -> Vec<(ClientOrderId, Fill)> {
+        Vec::new()
     }
 }
 
@@ -185,16 +190,17 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             if is_asked || !at_start {
                 self.reload(is_asked);
             }
-            if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
-                if self.reconcile().await?.is_none() {
-                    return self.stop();
-                }
-                compared_at = Some(Instant::now());
+            if self.compare(&mut compared_at).await?.is_none() {
+                return self.stop();
             }
-            self.broker.begin();
             if self.prepare().await?.is_none() {
                 return self.stop();
             }
+            // Reading may take minutes, and orders follow a fresh comparison only.
+            if self.compare(&mut compared_at).await?.is_none() {
+                return self.stop();
+            }
+            self.broker.begin();
             let options = CycleOptions {
                 deployment: self.journal.deployment().to_owned(),
                 tags: self.tags.clone(),
@@ -227,6 +233,17 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
             }
             self.wait(compared_at.get_or_insert_with(Instant::now)).await?;
         }
+    }
+
+    /// Compares the accounts when it is time.
+    async fn compare(&mut self, compared_at: &mut Option<Instant>) -> Result<Option<()>, Failure> {
+        if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
+            if self.reconcile().await?.is_none() {
+                return Ok(None);
+            }
+            *compared_at = Some(Instant::now());
+        }
+        Ok(Some(()))
     }
 
     /// Reads what the cycle will ask for.
@@ -336,6 +353,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let what = "the comparison with the exchanges";
         let notes = bounded(&self.controls, what, Duration::ZERO, compared).await?;
         let Some(notes) = notes else { return Ok(None) };
+        let late = self.broker.broker().take_late();
+        self.journal.write_late(&late, self.clock.now())?;
         if !notes.is_empty() || !self.broker.broker().halted().is_empty() {
             // A halt is durable before anything else is done.
             self.flush()?;

@@ -1,6 +1,6 @@
 //! The daemon as a process: it goes on, it stops in time, it takes edits of its configuration.
 
-use crate::support::{Bench, Daemon, rising, wait_for};
+use crate::support::{Bench, Daemon, PORTFOLIO, rising, wait_for};
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
@@ -171,6 +171,27 @@ fn what_only_a_start_reads_is_told_with_its_name_and_the_old_value_stays() {
     assert_eq!(said(&bench, "Orders are held back: exchange_configurations.okx.sandbox"), 1);
     assert!(!bench.path("other.sqlite").exists());
     assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn an_asset_of_an_exchange_that_is_not_connected_waits_and_the_others_are_traded() {
+    let bench = Bench::with_assets(rising(), &PORTFOLIO[..3]);
+    let daemon = bench.daemon();
+    wait_for("orders", || bench.orders_sent() > 0);
+    let mut edited = bench.config.clone();
+    let mut sol = edited["portfolio_assets"][1].clone();
+    for (key, value) in [("ticker", "SOL"), ("coingecko_id", "solana"), ("exchange", "okx")] {
+        sol[key] = value.into();
+    }
+    edited["portfolio_assets"].as_array_mut().unwrap().push(sol);
+    bench.write(&edited);
+    let told = "needs a restart: portfolio_assets, exchange_configurations.okx;";
+    wait_for("the note", || said(&bench, told) > 0);
+    let before = bench.orders_sent();
+    assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));
+    wait_for("more orders", || bench.orders_sent() > before);
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.audit();
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use crate::support::{Bench, ORDERS, each, finish, rising, status, told, wait_for};
 use keel_simex::faults::{Action, Body, Fault, When};
+use keel_simex::orders::NewOrder;
 use keel_simex::prices::Place;
 use keel_simex::rules::MarketStatus;
 use keel_simex::server::Double;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::time::Duration;
@@ -58,6 +61,47 @@ fn f007_f008_a_body_that_is_no_answer_is_unknown_and_an_inner_refusal_is_a_refus
         "{outcomes:?}"
     );
     bench.settles();
+}
+
+#[test]
+fn f009_the_execution_of_an_order_that_was_delivered_twice_is_in_the_journal_and_in_the_trades() {
+    let bench = Bench::new(rising());
+    bench.traded(1);
+    bench.simex.deposit(Place::Binance, "USDT", 1_000_000.into());
+    let twice = bench.simex.with(|world| {
+        let now = world.venue_now(Place::Binance);
+        let exchange = &mut world.venues.get_mut(&Place::Binance).unwrap().exchange;
+        let order = exchange.orders.values().next().unwrap();
+        let again = NewOrder {
+            client_id: order.client_id.clone(),
+            market: order.market.clone(),
+            side: order.side,
+            kind: order.kind,
+            amount: order.amount,
+        };
+        exchange.place(&world.prices, &again, now).unwrap();
+        again.client_id
+    });
+    for _ in 0..2 {
+        bench.traded(1);
+        let executed = bench.simex.with(|world| {
+            let exchange = &world.venues[&Place::Binance].exchange;
+            let is_its = |id: u64| exchange.orders[&id].client_id == twice;
+            exchange.fills.iter().filter(|fill| is_its(fill.order)).cloned().collect::<Vec<_>>()
+        });
+        let venue: BTreeSet<_> = executed.iter().map(|fill| vec![fill.id.to_string()]).collect();
+        let booked = bench.query(&format!("SELECT trade_id FROM fills WHERE id = '{twice}'"));
+        assert_eq!(booked.len(), executed.len(), "{}", bench.log());
+        assert_eq!(BTreeSet::from_iter(booked), venue);
+
+        let trades = finish(&mut bench.command(&["trades", "--json"]));
+        let trades: serde_json::Value = serde_json::from_slice(&trades.stdout).unwrap();
+        let trade = trades.as_array().unwrap().iter().find(|trade| trade["id"] == twice);
+        let filled: Decimal = trade.unwrap()["filled"].as_str().unwrap().parse().unwrap();
+        assert_eq!(filled, executed.iter().map(|fill| fill.amount).sum());
+        assert_eq!(trade.unwrap()["outcome"], "filled");
+    }
+    assert!(bench.log().contains("late fill"), "{}", bench.log());
 }
 
 #[test]

@@ -40,7 +40,8 @@ pub enum ReloadOutcome {
         /// What differs from before: keys such as `bot_settings.min_order_value_usd`, and the paths
         /// of strategy files.
         paths: Vec<String>,
-        /// What differs from the start and is not taken before the next one; see [`START_ONLY`].
+        /// What differs from the start and is not taken before the next one; see [`START_ONLY`]. All
+        /// of an edit, if it names an exchange that the start did not connect to.
         waiting: Vec<String>,
     },
     /// The files are wrong now, so the last good configuration stays.
@@ -82,7 +83,12 @@ impl Reloader {
             Ok(loaded) => {
                 self.told = None;
                 let waiting = self.waiting(&loaded);
-                let new = taken(&self.current, loaded);
+                // Without a connection its assets could not be read, and so nothing be distributed.
+                let new = if self.unconnected(&loaded).is_empty() {
+                    taken(&self.current, loaded)
+                } else {
+                    self.current.clone()
+                };
                 let old = std::mem::replace(&mut self.current, new);
                 let was_waiting = std::mem::replace(&mut self.waiting, waiting);
                 if is_same(&old, &self.current) && was_waiting == self.waiting {
@@ -101,12 +107,24 @@ impl Reloader {
         }
     }
 
-    /// The keys of `loaded` that wait for a restart.
+    /// The exchanges of `loaded` that the start did not connect to.
+    fn unconnected(&self, loaded: &Config) -> Vec<VenueId> {
+        let venues = loaded.policy.venues().into_iter();
+        venues.filter(|venue| !self.connected.contains(venue)).collect()
+    }
+
+    /// The keys of `loaded` that wait for a restart: all that differ, if there is no connection to one
+    /// of its exchanges, since the parts of an edit may belong together.
     fn waiting(&self, loaded: &Config) -> Vec<String> {
         let running = &self.current;
+        let unconnected = self.unconnected(loaded);
         let mut waiting = Vec::new();
         differences("", &running.effective, &loaded.effective, &mut waiting);
-        waiting.retain(|path| is_start_only(path));
+        if unconnected.is_empty() {
+            waiting.retain(|path| is_start_only(path));
+        } else {
+            waiting.extend(changed_strategy_files(running, loaded));
+        }
         // Values that are not shown differ too.
         let hidden = [
             ("coingecko", running.coingecko != loaded.coingecko),
@@ -119,9 +137,9 @@ impl Reloader {
                 waiting.push(section.to_owned());
             }
         }
-        for venue in loaded.policy.venues() {
+        for venue in unconnected {
             let path = format!("exchange_configurations.{venue}");
-            if !self.connected.contains(&venue) && !waiting.contains(&path) {
+            if !waiting.contains(&path) {
                 waiting.push(path);
             }
         }

@@ -69,6 +69,26 @@ fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
 }
 
 #[test]
+fn f003_what_was_read_before_the_fence_proves_nothing_after_it() {
+    let time = VirtualTime::new();
+    let venue = Double::with_validity(&time, Duration::from_secs(60));
+    let mut desk = Desk::at(time, venue);
+    desk.venue.fate(Fate::RequestLost);
+    let sent_at = desk.time.now();
+    let (intent, _) = desk.buy(0);
+    desk.time.advance_ms(10_000);
+    desk.look_up(&intent);
+    desk.time.advance_ms(30_000);
+    desk.venue.inner().reads_take_ms = 10_000;
+    let outcome = desk.look_up(&intent);
+    assert!(desk.time.now().since_ms(sent_at) > 77_000, "it ended after the fence");
+    assert!(cause(&outcome).contains("may still accept it"), "{outcome:?}");
+    desk.venue.inner().reads_take_ms = 0;
+    let outcome = desk.resolve(&intent, 2);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
 fn f004_an_executed_order_behind_a_server_error_is_booked_after_the_venue_recovers() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::AnswerLost);

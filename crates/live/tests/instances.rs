@@ -52,7 +52,13 @@ impl Desk {
     }
 
     fn buy(&mut self, leg: u32) -> Outcome {
-        self.place(&intent(leg, "BTC/USDT", Side::Buy, "1", self.time.now()))
+        self.buy_at("double", leg)
+    }
+
+    fn buy_at(&mut self, at: &str, leg: u32) -> Outcome {
+        let mut intent = intent(leg, "BTC/USDT", Side::Buy, "1", self.time.now());
+        intent.order.venue = venue(at);
+        self.place(&intent)
     }
 
     /// An order of another installation with our keys.
@@ -151,4 +157,35 @@ fn orders_that_were_sent_before_the_key_was_changed_stay_ours() {
     desk.doubles[&venue("double")].execute_late(&old.id, "0.1");
     let found = block_on(desk.broker.reconcile(&desk.journal, desk.time.now()));
     assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+}
+
+#[test]
+fn f040_a_venue_that_cannot_be_compared_for_five_minutes_is_not_traded_until_it_can() {
+    let mut desk = Desk::new();
+    let compare = |desk: &mut Desk, why: Option<&str>| {
+        desk.doubles[&venue("double")].inner().trades_fail = why.map(str::to_owned);
+        desk.time.advance_ms(60_000);
+        block_on(desk.broker.reconcile(&desk.journal, desk.time.now())).unread
+    };
+    for minute in 1..=5 {
+        let unread = compare(&mut desk, Some(&format!("paused; {} s are left", 999 - minute)));
+        let told = "no usable answer: paused; 998 s are left";
+        assert_eq!(unread[&venue("double")], told, "the same words, so that they are told once");
+        assert!(is_filled(&desk.buy(minute)), "{minute}");
+    }
+    compare(&mut desk, Some("paused; 7 s are left"));
+    let Outcome::Rejected { reason } = desk.buy(6) else { panic!() };
+    assert_eq!(
+        reason,
+        "not sent: the account at double was not compared with the exchange for more than 5 \
+         minutes: no usable answer: paused; 998 s are left"
+    );
+    assert!(desk.broker.closed(&venue("double")).is_some());
+    assert!(is_filled(&desk.buy_at("other", 7)));
+    assert_eq!(desk.doubles[&venue("double")].inner().writes, 5);
+
+    // What was done meanwhile is found before anything is sent.
+    assert!(compare(&mut desk, None).is_empty());
+    assert_eq!(desk.broker.closed(&venue("double")), None);
+    assert!(is_filled(&desk.buy(8)));
 }

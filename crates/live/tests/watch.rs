@@ -18,10 +18,14 @@ fn f009_a_request_that_was_delivered_twice_halts_the_account_with_its_extra_exec
         let mut desk = Desk::new();
         desk.venue.inner().names_trades = names_trades;
         desk.venue.fate(Fate::DeliveredTwice);
-        let (_, outcome) = desk.buy(0);
+        let (first, outcome) = desk.buy(0);
         assert!(matches!(outcome, Outcome::Filled { .. }));
         let found = desk.reconcile();
         assert!(found.halted[&venue("double")].contains("late fill"), "{found:?}");
+        let second = desk.venue.inner().trades[1].fill.clone();
+        assert_eq!(desk.broker.take_late(), [(first.id, second)], "for the journal");
+        desk.reconcile();
+        assert!(desk.broker.take_late().is_empty(), "once");
         let (_, next) = desk.buy(1);
         assert!(cause(&next).contains("halted"), "{next:?}");
         assert_eq!(desk.venue.inner().writes, 1);

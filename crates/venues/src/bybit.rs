@@ -7,6 +7,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign;
 use crate::venue::{Connection, Keys, Venue};
@@ -63,7 +64,7 @@ const fn unnamed_use(_: &Reply) -> Vec<crate::api::Used> {
 pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
 
 fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
-    Box::new(Bybit { connection, names: RwLock::default() })
+    guarded(connection, |connection| Bybit { connection, names: RwLock::default() })
 }
 
 struct Bybit {

@@ -9,6 +9,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign::{encode, query, with_query};
 use crate::venue::{Connection, Venue};
@@ -38,7 +39,7 @@ use token::{TOKEN_SECONDS, signing_key, token};
 
 /// The row in the table of venues.
 pub(crate) static VENUE: Venue =
-    Venue { facts: &FACTS, connect: |connection| Box::new(Coinbase::new(connection)) };
+    Venue { facts: &FACTS, connect: |connection| guarded(connection, Coinbase::new) };
 
 static FACTS: VenueFacts = VenueFacts {
     id: "coinbase",

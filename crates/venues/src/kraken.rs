@@ -7,6 +7,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign::{base64_bytes, base64_text, hmac_sha512, query, sha256, with_query};
 use crate::venue::{Connection, Venue};
@@ -35,7 +36,7 @@ use tokio::sync::Mutex;
 
 /// The row in the table of venues.
 pub(crate) static VENUE: Venue =
-    Venue { facts: &FACTS, connect: |connection| Box::new(Kraken::new(connection)) };
+    Venue { facts: &FACTS, connect: |connection| guarded(connection, Kraken::new) };
 
 static FACTS: VenueFacts = VenueFacts {
     id: "kraken",

@@ -7,6 +7,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, Used, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign;
 use crate::venue::{Connection, Keys, Venue};
@@ -82,7 +83,7 @@ fn used(reply: &Reply) -> Vec<Used> {
 pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
 
 fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
-    Box::new(Kucoin { connection, names: RwLock::default() })
+    guarded(connection, |connection| Kucoin { connection, names: RwLock::default() })
 }
 
 struct Kucoin {

@@ -5,6 +5,7 @@ mod binance;
 mod bybit;
 pub mod client;
 mod coinbase;
+mod guard;
 pub mod http;
 mod kraken;
 mod kucoin;

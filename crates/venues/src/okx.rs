@@ -7,6 +7,7 @@ use crate::api::{
     Answer, ApiError, Book, Bucket, ExchangeApi, KeyRights, MarketOrder, OrderAmount, OrderState,
     OrderStatus, OwnTrade, Placed, Reference, Refusal, TickerQuote, VenueFacts,
 };
+use crate::guard::guarded;
 use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign::{base64_text, hmac_sha256, query, with_query};
 use crate::venue::{Connection, Keys, Venue};
@@ -77,7 +78,7 @@ static FACTS: VenueFacts = VenueFacts {
 pub(crate) const VENUE: Venue = Venue { facts: &FACTS, connect };
 
 fn connect(connection: Connection) -> Box<dyn ExchangeApi> {
-    Box::new(Okx { connection, now_ms: AtomicI64::new(0) })
+    guarded(connection, |connection| Okx { connection, now_ms: AtomicI64::new(0) })
 }
 
 struct Okx {

@@ -245,8 +245,28 @@ fn an_exchange_that_the_start_did_not_connect_to_waits_for_the_next_one() {
     let desk = Desk::new();
     let first = edited("\"binance\": {", "\"okx\": {}, \"binance\": {");
     let mut reloader = Reloader::new(desk.load(&first).unwrap());
+    let running = reloader.current().clone();
+    let waits = |keys: &[&str]| ReloadOutcome::Changed {
+        paths: Vec::new(),
+        waiting: keys.iter().map(|key| (*key).to_owned()).collect(),
+    };
     let moved = first.replacen("\"exchange\": \"binance\"", "\"exchange\": \"okx\"", 1);
-    let paths = vec!["portfolio_assets[1].exchange".to_owned()];
-    let waiting = vec!["exchange_configurations.okx".to_owned()];
-    assert_eq!(reloader.offer(desk.load(&moved)), ReloadOutcome::Changed { paths, waiting });
+    let all = ["portfolio_assets[1].exchange", "exchange_configurations.okx"];
+    assert_eq!(reloader.offer(desk.load(&moved)), waits(&all));
+    assert_eq!(*reloader.current(), running, "its assets could not be read, and nothing be traded");
+    assert_eq!(reloader.offer(desk.load(&moved)), ReloadOutcome::Unchanged, "told once");
+
+    // What came with the same edit waits too: it may belong to it.
+    let more = moved.replacen("12.50", "20", 1);
+    let mut values = keel_core::strategy::STRATEGIES[0].default_file(false);
+    values.insert("trend_kc_window".to_owned(), 50.0);
+    write_strategy(&desk.path("strategies/BTC_strategy.json"), &values).unwrap();
+    let file = desk.path("strategies/BTC_strategy.json").display().to_string();
+    let all = ["bot_settings.min_order_value_usd", all[0], &file, all[1]];
+    assert_eq!(reloader.offer(desk.load(&more)), waits(&all));
+    assert_eq!(*reloader.current(), running);
+
+    let paths = vec!["bot_settings.min_order_value_usd".to_owned(), file];
+    let taken = ReloadOutcome::Changed { paths, waiting: Vec::new() };
+    assert_eq!(reloader.offer(desk.load(&first.replacen("12.50", "20", 1))), taken);
 }

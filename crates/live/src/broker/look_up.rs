@@ -77,17 +77,23 @@ impl LiveBroker {
         if let Some(pending) = self.pending.get_mut(&intent.id) {
             pending.begin_look_up(now);
         }
+        // What is read from here on may be as old as this moment by the time it has been read.
+        let is_past_fence = self.is_past_fence(intent, &api);
         let verdict = match self.find(intent, &api).await {
             Err(ApiError::Refused { refusal: Refusal::Market, message, .. }) => {
                 self.count_absence(intent);
                 let cause = format!("the venue has no such market any more: {message}");
-                self.conclude_doubtful(intent, &api, cause).await
+                self.conclude_doubtful(intent, &api, cause, is_past_fence).await
             }
             Err(error) => Verdict::Waits(format!("the look-up got no answer: {error}")),
             Ok(Sighting::Order(state)) => self.conclude(intent, &api, *state).await,
-            Ok(Sighting::Trades(trades)) => self.conclude_from_trades(intent, &api, trades).await,
-            Ok(Sighting::Doubtful(cause)) => self.conclude_doubtful(intent, &api, cause).await,
-            Ok(Sighting::Nothing) => self.conclude_absent(intent, &api).await,
+            Ok(Sighting::Trades(trades)) => {
+                self.conclude_from_trades(intent, &api, trades, is_past_fence).await
+            }
+            Ok(Sighting::Doubtful(cause)) => {
+                self.conclude_doubtful(intent, &api, cause, is_past_fence).await
+            }
+            Ok(Sighting::Nothing) => self.conclude_absent(intent, &api, is_past_fence).await,
         };
         match verdict {
             Verdict::Known(outcome) => self.settle(intent, outcome, when),
@@ -299,6 +305,7 @@ impl LiveBroker {
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         trades: Vec<OwnTrade>,
+        is_past_fence: bool,
     ) -> Verdict {
         let order = &intent.order;
         let venue_ids: BTreeSet<&String> =
@@ -318,7 +325,7 @@ impl LiveBroker {
         if !is_by_cost(api.facts(), intent) && executed(&fills) >= order.amount {
             return self.known(intent, fills, true);
         }
-        if !self.is_past_fence(intent, api) {
+        if !is_past_fence {
             return Verdict::Waits("the venue shows executions, but not the order".to_owned());
         }
         let base_moved: Decimal = fills
@@ -345,9 +352,12 @@ impl LiveBroker {
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         cause: String,
+        is_past_fence: bool,
     ) -> Verdict {
         match self.pending.get(&intent.id) {
-            Some(pending) if pending.is_released => self.conclude_absent(intent, api).await,
+            Some(pending) if pending.is_released => {
+                self.conclude_absent(intent, api, is_past_fence).await
+            }
             Some(pending) if pending.absent >= CONTRADICTED => Verdict::Quarantine(cause),
             _ => Verdict::Waits(cause),
         }
@@ -355,13 +365,18 @@ impl LiveBroker {
 
     /// Nothing was found anywhere. It was never accepted when that can no longer change and the
     /// balances agree.
-    async fn conclude_absent(&mut self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Verdict {
+    async fn conclude_absent(
+        &mut self,
+        intent: &Intent,
+        api: &Arc<dyn ExchangeApi>,
+        is_past_fence: bool,
+    ) -> Verdict {
         let Some(pending) = self.pending.get(&intent.id).cloned() else {
             return Verdict::Waits("not looked for yet".to_owned());
         };
         let now = self.time.now();
         let fence = self.fence(intent, api);
-        if !self.is_past_fence(intent, api) {
+        if !is_past_fence {
             return Verdict::Waits(format!(
                 "not found; the venue may still accept it until {fence}"
             ));

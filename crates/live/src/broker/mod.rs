@@ -19,7 +19,7 @@ use crate::time::Time;
 use books::Books;
 use evidence::Pending;
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::order::{AccountTag, ClientOrderId, Intent, Outcome};
+use keel_core::order::{AccountTag, ClientOrderId, Fill, Intent, Outcome};
 use keel_core::ports::{Broker, PortError};
 use keel_core::state::Balance;
 use keel_core::time::Timestamp;
@@ -52,6 +52,8 @@ pub struct LiveBroker {
     resumed_at: BTreeMap<VenueId, Timestamp>,
     /// Venues that refused an order for its market or its amount.
     doubted: BTreeSet<VenueId>,
+    /// Executions that came after their order was settled.
+    late: Vec<(ClientOrderId, Fill)>,
     notes: Vec<String>,
 }
 
@@ -81,6 +83,7 @@ impl LiveBroker {
             halted: BTreeMap::new(),
             resumed_at: BTreeMap::new(),
             doubted: BTreeSet::new(),
+            late: Vec::new(),
             notes: Vec::new(),
         };
         if let Some(text) = checkpoint {
@@ -145,6 +148,12 @@ impl LiveBroker {
         let mut notes = std::mem::take(&mut self.notes);
         notes.append(&mut self.books().notes);
         notes
+    }
+
+    /// Executions that were found since the last call although the outcome of their orders was known:
+    /// the journal does not have them yet.
+    pub fn take_late(&mut self) -> Vec<(ClientOrderId, Fill)> {
+        std::mem::take(&mut self.late)
     }
 
     /// Venues that refused an order for its market or its amount since the last call: what is known of

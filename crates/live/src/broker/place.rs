@@ -29,9 +29,7 @@ impl LiveBroker {
         if let Some(reason) = self.halted.get(venue) {
             return Some(format!("trading at {venue} is halted: {reason}"));
         }
-        let is_reconciled = self.watch.is_reconciled(venue);
-        (!is_reconciled)
-            .then(|| format!("the account at {venue} was not reconciled since the start"))
+        self.watch.overdue(venue, self.time.monotonic_ms())
     }
 
     pub(super) async fn send(&mut self, intent: &Intent) -> Outcome {

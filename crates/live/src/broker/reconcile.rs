@@ -24,6 +24,8 @@ const IN_TURN: usize = 5;
 const ASKED_MAX: usize = 20;
 /// So long after an execution a venue may not show its order yet.
 const NAME_LAG_MS: i64 = 600_000;
+/// Orders leave so long after the last comparison: later a second instance could go unseen.
+const COMPARED_MS_MAX: i64 = 5 * 60_000;
 /// Remembered names of orders, at most.
 const NAMES_MAX: usize = 10_000;
 
@@ -34,7 +36,10 @@ pub(super) type Marks = BTreeMap<VenueId, BTreeMap<Symbol, Timestamp>>;
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     pub(super) marks: Marks,
-    reconciled: BTreeSet<VenueId>,
+    /// When each venue was last compared, in time that really passed.
+    compared_ms: BTreeMap<VenueId, i64>,
+    /// Why the last comparison failed, where it did.
+    failed: BTreeMap<VenueId, String>,
     /// How far the venues' clocks are ahead of ours, milliseconds.
     offsets_ms: BTreeMap<VenueId, i64>,
     /// Client ids of the venue's orders; empty for an order without one.
@@ -48,7 +53,34 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn is_reconciled(&self, venue: &VenueId) -> bool {
-        self.reconciled.contains(venue)
+        self.compared_ms.contains_key(venue)
+    }
+
+    /// Why the venue is not traded, if its last comparison is missing or too long ago.
+    pub(super) fn overdue(&self, venue: &VenueId, now_ms: i64) -> Option<String> {
+        let Some(at_ms) = self.compared_ms.get(venue) else {
+            return Some(format!("the account at {venue} was not reconciled since the start"));
+        };
+        let cause = self.failed.get(venue).map(|cause| format!(": {cause}")).unwrap_or_default();
+        (now_ms - at_ms > COMPARED_MS_MAX).then(|| {
+            format!(
+                "the account at {venue} was not compared with the exchange for more than \
+                 {} minutes{cause}",
+                COMPARED_MS_MAX / 60_000
+            )
+        })
+    }
+
+    /// Keeps why a venue could not be read. Where only figures in the words change, as in a pause that
+    /// runs out, the first words stay, so that they are told once.
+    fn fail(&mut self, venue: &VenueId, cause: &mut String) {
+        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        let known = self.failed.entry(venue.clone()).or_default();
+        if words(known) == words(cause) {
+            cause.clone_from(known);
+        } else {
+            known.clone_from(cause);
+        }
     }
 
     pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
@@ -124,9 +156,13 @@ impl LiveBroker {
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
                     self.forget_old(&venue);
-                    self.watch.reconciled.insert(venue);
+                    self.watch.failed.remove(&venue);
+                    self.watch.compared_ms.insert(venue, self.time.monotonic_ms());
                 }
             }
+        }
+        for (venue, cause) in &mut result.unread {
+            self.watch.fail(venue, cause);
         }
         result.notes = self.take_notes();
         result.halted = self.halted.clone();
@@ -401,6 +437,7 @@ impl LiveBroker {
                 "late fill: execution {} of {} {} came after order {id} was {}",
                 trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
             );
+            self.late.push((id.clone(), trade.fill.clone()));
             self.book(venue, symbol, trade.side, &trade.fill, Booked::Found);
             self.halt(venue, reason);
         }

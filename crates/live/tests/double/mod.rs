@@ -143,6 +143,8 @@ pub struct Inner {
     pub orders_purged: bool,
     /// The venue has forgotten trades, too.
     pub trades_purged: bool,
+    /// Why own trades cannot be read, if they cannot.
+    pub trades_fail: Option<String>,
     /// Markets that the venue does not have any more.
     pub delisted: BTreeSet<Symbol>,
     /// Look-ups by our id give this instead.
@@ -155,6 +157,8 @@ pub struct Inner {
     pub empty_balances: bool,
     /// Private reads fail while it is above zero, one less each.
     pub failing_reads: u32,
+    /// So long an answer to a read is on its way.
+    pub reads_take_ms: i64,
     /// All calls fail.
     pub down: bool,
     /// A source of failures for reads: called for each.
@@ -254,12 +258,14 @@ impl Double {
                 lists_blind_until: Timestamp::from_ms(0),
                 orders_purged: false,
                 trades_purged: false,
+                trades_fail: None,
                 delisted: BTreeSet::new(),
                 impostor: None,
                 names_trades: true,
                 stale_balances: None,
                 empty_balances: false,
                 failing_reads: 0,
+                reads_take_ms: 0,
                 down: false,
                 dice: None,
                 writes: 0,
@@ -366,6 +372,7 @@ impl Double {
         self.arrive();
         let mut inner = self.inner();
         inner.reads += 1;
+        self.time.advance_ms(inner.reads_take_ms);
         if inner.down {
             return Err(ApiError::Unknown("connection reset".to_owned()));
         }
@@ -711,6 +718,9 @@ impl ExchangeApi for Double {
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
         let inner = self.read_market(symbol)?;
+        if let Some(why) = &inner.trades_fail {
+            return Err(ApiError::Unknown(why.clone()));
+        }
         if self.time.true_now() < inner.lists_blind_until || inner.trades_purged {
             return Ok(Vec::new());
         }
