@@ -245,6 +245,10 @@ impl Account for RealAccount {
         }
     }
 
+    fn wants_comparison(&self) -> bool {
+        self.broker.wants_comparison()
+    }
+
     fn take_doubted(&mut self) -> BTreeSet<VenueId> {
         self.broker.take_doubted()
     }

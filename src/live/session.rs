@@ -41,6 +41,11 @@ pub trait Account: Broker {
     /// Venues at which nothing is sent until the operator says otherwise, and why.
     fn halted(&self) -> BTreeMap<VenueId, String>;
 
+    /// Whether the accounts should be compared before the next cycle.
+    fn wants_comparison(&self) -> bool {
+        false
+    }
+
     /// The markets that the policy may trade, for the comparison.
     fn watch(&mut self, config: &Config);
 
@@ -235,9 +240,10 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         }
     }
 
-    /// Compares the accounts when it is time.
+    /// Compares the accounts when it is time, or when they ask for it.
     async fn compare(&mut self, compared_at: &mut Option<Instant>) -> Result<Option<()>, Failure> {
-        if compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY) {
+        let is_due = compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY);
+        if is_due || self.broker.broker().wants_comparison() {
             if self.reconcile().await?.is_none() {
                 return Ok(None);
             }

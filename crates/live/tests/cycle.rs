@@ -3,7 +3,7 @@
 
 mod double;
 
-use double::{DEPLOYMENT, Double, Fate, VirtualTime, price, qty, symbol, tags, ticker, venue};
+use double::{DEPLOYMENT, Double, Fate, VirtualTime, id, price, qty, symbol, tags, ticker, venue};
 use keel_core::candle::Candle;
 use keel_core::cycle::{CycleOptions, World, run_cycle};
 use keel_core::order::{ClientOrderId, Intent, Outcome, Side};
@@ -15,7 +15,7 @@ use keel_core::state::{AssetState, SignalState, State};
 use keel_core::strategy::STRATEGIES;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_live::Venues;
-use keel_live::broker::LiveBroker;
+use keel_live::broker::{LiveBroker, Reconciliation};
 use keel_live::market::LiveMarket;
 use keel_sim::memory::MemoryStore;
 use keel_venues::api::Refusal;
@@ -101,10 +101,18 @@ impl Desk {
     }
 
     fn cycle_that(&mut self, requested: bool) -> CycleRecord {
+        let found = self.compare();
+        assert!(found.halted.is_empty(), "{found:?}");
+        self.cycle_alone(requested)
+    }
+
+    fn compare(&mut self) -> Reconciliation {
         let known: BTreeSet<String> =
             self.store.intents.iter().map(|intent| intent.id.as_str().to_owned()).collect();
-        let found = block_on(self.broker.reconcile(&known, self.time.now()));
-        assert!(found.halted.is_empty(), "{found:?}");
+        block_on(self.broker.reconcile(&known, self.time.now()))
+    }
+
+    fn cycle_alone(&mut self, requested: bool) -> CycleRecord {
         let mut world = World {
             clock: &*self.time,
             market: &self.market,
@@ -254,6 +262,30 @@ fn nothing_is_traded_while_a_holding_never_had_a_price() {
     desk.time.advance_ms(60_000);
     let record = desk.cycle();
     assert!(find(&record, "ETH").is_some(), "{record:?}");
+}
+
+#[test]
+fn what_somebody_else_traded_is_compared_before_it_is_traded_back() {
+    let eth = symbol("ETH/USDT");
+    for id in [id("another", 1, 0).as_str(), "by-hand"] {
+        let mut desk = Desk::new();
+        desk.cycle();
+        desk.time.advance_ms(120_000);
+        assert!(desk.cycle_that(true).executions.is_empty() && !desk.broker.wants_comparison());
+        desk.first.foreign(id, &eth, Side::Sell, "20");
+        let record = desk.cycle_alone(true);
+        assert!(find(&record, "ETH").is_none(), "{record:?}");
+        let reason = record.decisions[2].reason.as_ref().map(|reason| reason.code());
+        assert_eq!(reason, Some("exchange_closed"));
+        assert!(desk.broker.wants_comparison());
+        let found = desk.compare();
+        if id == "by-hand" {
+            assert!(found.halted.is_empty() && !desk.broker.wants_comparison(), "{found:?}");
+            assert!(is_filled(find(&desk.cycle_alone(false), "ETH")), "not ours: bought again");
+        } else {
+            assert!(found.halted.contains_key(&venue("double")), "a second instance: {found:?}");
+        }
+    }
 }
 
 #[test]

@@ -58,6 +58,10 @@ pub(super) struct Account {
     /// The last order or fill of ours in an asset.
     #[serde(skip)]
     touched: BTreeMap<Ticker, Timestamp>,
+    /// Something was exchanged for something else, and not by an order of ours. Until the account is
+    /// compared with the venue, it may be that a second instance trades it.
+    #[serde(skip)]
+    pub(super) traded_elsewhere: bool,
     /// Since when a holding is missing from the answers.
     #[serde(skip)]
     missing_since: BTreeMap<Ticker, Timestamp>,
@@ -116,6 +120,7 @@ impl Account {
         if let Some(cause) = self.missing(answer, now) {
             return Judged::Incomplete(cause);
         }
+        self.traded_elsewhere |= self.is_current && self.moved_both_ways(answer, now);
         let before = self.read.take().unwrap_or_default();
         let mut result = answer.clone();
         let mut keep = answer.clone();
@@ -141,6 +146,22 @@ impl Account {
         self.is_current = true;
         self.uncertain.clear();
         if stale { Judged::Stale(result) } else { Judged::Good(result) }
+    }
+
+    /// Whether some assets became more and others less, apart from those of our latest orders.
+    fn moved_both_ways(&self, answer: &Balances, now: Timestamp) -> bool {
+        let read = self.read.iter().flatten().map(|(ticker, _)| ticker);
+        let (mut more, mut less) = (false, false);
+        for ticker in read.chain(answer.keys()) {
+            let is_ours =
+                self.touched.get(ticker).is_some_and(|at| now.since_ms(*at) < STALE_WITHIN_MS);
+            if let Some(expected) = self.expected(ticker).filter(|_| !is_ours) {
+                let found = total(answer.get(ticker).copied().unwrap_or_default());
+                more |= found > expected;
+                less |= found < expected;
+            }
+        }
+        more && less
     }
 
     /// Why the answer cannot be the whole account, if it cannot.

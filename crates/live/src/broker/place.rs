@@ -29,6 +29,11 @@ impl LiveBroker {
         if let Some(reason) = self.halted.get(venue) {
             return Some(format!("trading at {venue} is halted: {reason}"));
         }
+        if self.books().accounts.get(venue).is_some_and(|account| account.traded_elsewhere) {
+            return Some(format!(
+                "funds at {venue} were exchanged without an order of ours; the account is compared first"
+            ));
+        }
         self.watch.overdue(venue, self.time.monotonic_ms())
     }
 

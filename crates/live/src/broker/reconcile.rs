@@ -157,6 +157,9 @@ impl LiveBroker {
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
                     self.forget_old(&venue);
                     self.watch.failed.remove(&venue);
+                    if let Some(account) = self.books().accounts.get_mut(&venue) {
+                        account.traded_elsewhere = false;
+                    }
                     self.watch.compared_ms.insert(venue, self.time.monotonic_ms());
                 }
             }
@@ -167,6 +170,12 @@ impl LiveBroker {
         result.notes = self.take_notes();
         result.halted = self.halted.clone();
         result
+    }
+
+    /// Whether an account waits for a comparison before anything else is sent to its venue.
+    #[must_use]
+    pub fn wants_comparison(&self) -> bool {
+        self.books().accounts.values().any(|account| account.traded_elsewhere)
     }
 
     /// Leaves these venues out of the comparison from now on, and no others: they reject the key.
