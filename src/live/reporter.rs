@@ -175,11 +175,11 @@ impl Reporter {
             self.notifier.notify(Message::new(EventKind::Halt, title).body(text));
         };
         for text in held.iter().filter(|text| !old.contains(text)) {
-            tracing::error!("orders are held back: {text}");
+            tracing::error!("Orders are held back: {text}");
             tell("Orders are held back", text);
         }
         for text in old.iter().filter(|text| !held.contains(text)) {
-            tracing::info!("no longer held back: {text}");
+            tracing::info!("No longer held back: {text}");
             tell("No longer held back", text);
         }
     }

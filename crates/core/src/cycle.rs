@@ -1,22 +1,23 @@
 //! One cycle: the story that live, paper, replay and backtest share.
 
-use crate::amount::{Money, Price, Qty};
-use crate::asset::{Symbol, Ticker, VenueId};
-use crate::decision::{DecisionRecord, Reason};
-use crate::execute::{Executor, concerns, is_frozen};
+use crate::amount::{Money, Price};
+use crate::asset::{Ticker, VenueId};
+use crate::decision::Reason;
+use crate::execute::Executor;
+use crate::explain::{decisions, idle_decisions};
 use crate::guard::{self, Approved, Objection};
-use crate::limits::judge_peg;
 use crate::observe::{Observation, observe, read_balances};
 use crate::order::{AccountTag, OrderKind, Outcome, PlannedOrder, Side};
 use crate::plan::{
     AssetView, BuyWish, Funding, Markets, Plan, PlanInput, fit_sells, plan, size_buys, worth_buying,
 };
-use crate::policy::{AssetPolicy, Policy};
-use crate::ports::{Broker, Clock, MarketData, PricePoint, Store, StoreError};
+use crate::policy::Policy;
+use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
 use crate::reconcile;
 use crate::record::{CycleRecord, Execution, Trigger};
 use crate::state::State;
 use crate::time::Timestamp;
+use crate::view::{asset_views, total_unknown};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -185,123 +186,12 @@ fn trigger(
     }
 }
 
-/// What the plan may know about each asset, and why it must leave some alone.
-fn asset_views<B: Broker>(
-    broker: &B,
-    policy: &Policy,
-    state: &State,
-    options: &CycleOptions,
-    seen: &Observation,
-    now: Timestamp,
-) -> Vec<AssetView> {
-    policy
-        .assets
-        .iter()
-        .map(|asset| {
-            let known = state.assets.get(&asset.ticker).cloned().unwrap_or_default();
-            AssetView {
-                ticker: asset.ticker.clone(),
-                level: asset.level,
-                venue: asset.venue.clone(),
-                price: known.price.unwrap_or(Price::ZERO),
-                free: known.balance.free,
-                market_cap: known.market_cap,
-                position: known.position.prev_1,
-                trend: known.trend.prev_1,
-                blocked: blocked(broker, policy, asset, state, options, seen, now),
-            }
-        })
-        .collect()
-}
-
-/// What the total lacks, if it lacks something: a venue that was never read, or an asset that never
-/// had a price. What counts as nothing by mistake makes all targets too small, and those of the
-/// others too large.
-fn total_unknown(
-    policy: &Policy,
-    state: &State,
-    seen: &Observation,
-    is_recorded: bool,
-) -> Option<String> {
-    let never_read = |venue: &VenueId| !state.stablecoin.contains_key(venue);
-    if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
-        return Some(format!("{venue} was never read: {cause}"));
-    }
-    policy.assets.iter().find_map(|asset| {
-        let (ticker, known) = state.assets.get_key_value(&asset.ticker)?;
-        let doubt = seen.doubted.get(ticker);
-        let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
-        // What has no market, or is not listed yet on a tape, has no value that anybody could tell.
-        let has_value = !is_recorded
-            && known.balance.free.is_positive()
-            && seen.markets.get(&asset.venue).is_some_and(|known| known.contains_key(&symbol));
-        let why = doubt.map_or_else(String::new, |doubt| format!(": {doubt}"));
-        let lacks = known.price.is_none() && (has_value || doubt.is_some());
-        lacks.then(|| format!("{ticker} never had a price{why}"))
-    })
-}
-
-fn blocked<B: Broker>(
-    broker: &B,
-    policy: &Policy,
-    asset: &AssetPolicy,
-    state: &State,
-    options: &CycleOptions,
-    seen: &Observation,
-    now: Timestamp,
-) -> Option<Reason> {
-    if options.paused {
-        return Some(Reason::Paused);
-    }
-    if let Some(cause) = seen.unavailable.get(&asset.venue) {
-        return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
-    }
-    if let Some(cause) = seen.total_unknown.clone() {
-        return Some(Reason::TotalUnknown { cause });
-    }
-    if let Some(cause) = broker.closed(&asset.venue) {
-        return Some(Reason::ExchangeClosed { cause });
-    }
-    let told = state.peg.zip(state.peg_as_of).map(|(price, as_of)| PricePoint { price, as_of });
-    if !state.peg_unwatched
-        && let Err(reason) = judge_peg(told, policy.settings.limits.max_depeg, now)
-    {
-        return Some(reason);
-    }
-    let Some(known) = state.assets.get(&asset.ticker) else { return Some(Reason::NoPrice) };
-    if is_frozen(policy, state, &asset.venue, &asset.ticker) {
-        return Some(Reason::UnresolvedOrder);
-    }
-    if let Some(reason) = seen.doubted.get(&asset.ticker) {
-        return Some(reason.clone());
-    }
-    if known.price.is_none() {
-        return Some(Reason::NoPrice);
-    }
-    let position = known.price_as_of.into_iter().chain(known.position.candle_closed_at).min();
-    let trend = known.trend.candle_closed_at;
-    for (at, interval) in [(position, asset.position_interval), (trend, asset.trend_interval)] {
-        let limit_ms = 2 * interval.ms();
-        if let Some(age_ms) = at.map(|at| now.since_ms(at)).filter(|age| *age > limit_ms) {
-            return Some(Reason::StaleData { age_ms, limit_ms });
-        }
-    }
-    if known.market_cap.is_none() {
-        return Some(Reason::NoMarketCap);
-    }
-    // Never computed is unknown; computed and still 0 counts as a sell.
-    if known.position.candle_closed_at.is_none() || known.trend.candle_closed_at.is_none() {
-        return Some(Reason::WarmingUp);
-    }
-    None
-}
-
 /// What a distribution planned and did.
-struct Distribution {
-    plan: Plan,
-    executions: Vec<Execution>,
+pub(crate) struct Distribution {
+    pub(crate) plan: Plan,
+    pub(crate) executions: Vec<Execution>,
     /// Per asset: why there is no order or why it stops short.
-    reasons: Vec<Option<Reason>>,
+    pub(crate) reasons: Vec<Option<Reason>>,
 }
 
 async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
@@ -531,134 +421,4 @@ fn remember(policy: &Policy, state: &mut State, plan: &Plan) {
     state.parking.target = target.target;
     state.parking.change = target.change;
     state.parking.done = true;
-}
-
-/// A record as far as the state alone tells it.
-fn blank(policy: &Policy, state: &State, asset: &AssetView, now: Timestamp) -> DecisionRecord {
-    let known = state.assets.get(&asset.ticker);
-    let stale_ms = i64::try_from(policy.settings.market_cap_stale_threshold_seconds)
-        .unwrap_or(i64::MAX / 1000)
-        .saturating_mul(1000);
-    DecisionRecord {
-        ticker: asset.ticker.clone(),
-        venue: Some(asset.venue.clone()),
-        price: known.and_then(|known| known.price),
-        free: asset.free,
-        value: asset.value(),
-        market_cap: asset.market_cap,
-        position: asset.position,
-        trend: asset.trend,
-        dominance: known.map_or(0.0, |known| known.dominance),
-        ratio: known.map_or(Decimal::ZERO, |known| known.ratio),
-        target: known.map_or(Money::ZERO, |known| known.target),
-        change: Money::ZERO,
-        capped: false,
-        cap_stale: known
-            .and_then(|known| known.market_cap_as_of)
-            .is_some_and(|as_of| now.since_ms(as_of) > stale_ms),
-        orders: Vec::new(),
-        reason: None,
-    }
-}
-
-/// Like the other records, it shows what was held when the decision was made.
-fn stablecoin_record(
-    policy: &Policy,
-    state: &State,
-    free: Money,
-    reason: Reason,
-) -> DecisionRecord {
-    DecisionRecord {
-        ticker: policy.stablecoin.clone(),
-        venue: None,
-        price: Some(Price::new(Decimal::ONE)),
-        free: Qty::new(free.get()),
-        value: free,
-        market_cap: None,
-        position: crate::signal::Signal::None,
-        trend: crate::signal::Signal::None,
-        dominance: 0.0,
-        ratio: state.parking.ratio,
-        target: state.parking.target,
-        change: Money::ZERO,
-        capped: false,
-        cap_stale: false,
-        orders: Vec::new(),
-        reason: Some(reason),
-    }
-}
-
-fn parked_records(policy: &Policy) -> impl Iterator<Item = DecisionRecord> + '_ {
-    policy.parked.iter().map(|parked| DecisionRecord {
-        ticker: parked.ticker.clone(),
-        venue: parked.venue.clone(),
-        price: None,
-        free: Qty::ZERO,
-        value: Money::ZERO,
-        market_cap: None,
-        position: crate::signal::Signal::None,
-        trend: crate::signal::Signal::None,
-        dominance: 0.0,
-        ratio: Decimal::ZERO,
-        target: Money::ZERO,
-        change: Money::ZERO,
-        capped: false,
-        cap_stale: false,
-        orders: Vec::new(),
-        reason: Some(Reason::NotManaged),
-    })
-}
-
-fn idle_decisions(
-    policy: &Policy,
-    state: &State,
-    assets: &[AssetView],
-    now: Timestamp,
-) -> Vec<DecisionRecord> {
-    let mut records =
-        vec![stablecoin_record(policy, state, state.stablecoin_free(), Reason::NoTrigger)];
-    records.extend(assets.iter().map(|asset| DecisionRecord {
-        reason: Some(asset.blocked.clone().unwrap_or(Reason::NoTrigger)),
-        ..blank(policy, state, asset, now)
-    }));
-    records.extend(parked_records(policy));
-    records
-}
-
-fn decisions(
-    policy: &Policy,
-    state: &State,
-    assets: &[AssetView],
-    stablecoin_before: Money,
-    distribution: &Distribution,
-    now: Timestamp,
-) -> Vec<DecisionRecord> {
-    let targets = &distribution.plan.targets;
-    let mut records = vec![DecisionRecord {
-        ratio: targets.stablecoin.ratio,
-        target: targets.stablecoin.target,
-        change: targets.stablecoin.change,
-        ..stablecoin_record(policy, state, stablecoin_before, Reason::ParkingPlace)
-    }];
-    for (i, asset) in assets.iter().enumerate() {
-        let target = &targets.assets[i];
-        records.push(DecisionRecord {
-            dominance: target.dominance,
-            ratio: target.ratio,
-            target: target.target,
-            change: target.change,
-            capped: target.capped,
-            orders: distribution
-                .executions
-                .iter()
-                .map(|execution| &execution.intent.order)
-                .filter(|order| concerns(order, asset))
-                .cloned()
-                .collect(),
-            reason: distribution.reasons[i].clone(),
-            ..blank(policy, state, asset, now)
-        });
-    }
-    records.extend(parked_records(policy));
-    records
 }
