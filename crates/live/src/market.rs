@@ -3,7 +3,7 @@
 use crate::Venues;
 use crate::coingecko::{CapQuote, CoinGecko};
 use crate::history::{History, Source};
-use crate::time::Time;
+use crate::time::{Time, clock_offset_ms};
 use futures_util::StreamExt as _;
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker, VenueId};
@@ -28,6 +28,8 @@ const MARKETS_DOUBTED_MS: i64 = 10_000;
 const MARKETS_KEPT_MS: i64 = 6 * 3_600_000;
 /// A venue's clock is measured again after this time.
 const OFFSET_MS: i64 = 60_000;
+/// A reading of it that could not be renewed is used for so long.
+const OFFSET_KEPT_MS: i64 = 600_000;
 /// A price from further ahead than this is a mistake, not a difference of clocks.
 const AHEAD_MS: i64 = 60_000;
 /// Questions under way at one time.
@@ -55,6 +57,8 @@ struct Seen {
     /// When and why the table could not be read, until it could.
     markets_failed: Option<(Timestamp, String)>,
     clock: Option<ClockReading>,
+    /// When the clock was last asked for.
+    clock_asked: Option<Timestamp>,
     histories: BTreeMap<(Symbol, Timeframe), History>,
     prices: BTreeMap<Symbol, PricePoint>,
 }
@@ -189,19 +193,31 @@ impl LiveMarket {
     /// When the venue does not tell its time.
     pub async fn clock_offset_ms(&self, venue: &VenueId) -> Result<i64, PortError> {
         let api = self.api(venue)?;
-        let before = self.time.now();
-        if let Some(ClockReading { offset_ms, at }) = self.with(venue, |seen| seen.clock)
-            && (0..OFFSET_MS).contains(&before.since_ms(at))
-        {
+        let now = self.time.now();
+        let is_younger = |at: Timestamp, ms: i64| (0..ms).contains(&now.since_ms(at));
+        let (known, is_due) = self.with(venue, |seen| {
+            let known = seen.clock.filter(|clock| is_younger(clock.at, OFFSET_KEPT_MS));
+            let is_due = !seen.clock_asked.is_some_and(|at| is_younger(at, OFFSET_MS));
+            if is_due {
+                seen.clock_asked = Some(now);
+            }
+            (known.map(|clock| clock.offset_ms), is_due)
+        });
+        if let Some(offset_ms) = known.filter(|_| !is_due) {
             return Ok(offset_ms);
         }
-        let theirs = api.time().await.map_err(|error| {
-            PortError(format!("{venue} does not tell its time, so nothing can be dated: {error}"))
-        })?;
-        let at = self.time.now();
-        let offset_ms = theirs.ms() - (before.ms() + at.ms()) / 2;
-        self.with(venue, |seen| seen.clock = Some(ClockReading { offset_ms, at }));
-        Ok(offset_ms)
+        match clock_offset_ms(&**api, &*self.time).await {
+            Ok(offset_ms) => {
+                let at = self.time.now();
+                self.with(venue, |seen| seen.clock = Some(ClockReading { offset_ms, at }));
+                Ok(offset_ms)
+            }
+            Err(error) => known.ok_or_else(|| {
+                PortError(format!(
+                    "{venue} does not tell its time, so nothing can be dated: {error}"
+                ))
+            }),
+        }
     }
 
     /// What was last measured of the clocks, without asking again.

@@ -79,11 +79,10 @@ fn f003_what_was_read_before_the_fence_proves_nothing_after_it() {
     desk.time.advance_ms(10_000);
     desk.look_up(&intent);
     desk.time.advance_ms(30_000);
-    desk.venue.inner().reads_take_ms = 10_000;
+    desk.venue.inner().late_reads_ms = [10_000; 4].into();
     let outcome = desk.look_up(&intent);
     assert!(desk.time.now().since_ms(sent_at) > 77_000, "it ended after the fence");
     assert!(cause(&outcome).contains("may still accept it"), "{outcome:?}");
-    desk.venue.inner().reads_take_ms = 0;
     let outcome = desk.resolve(&intent, 2);
     assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
 }

@@ -138,6 +138,28 @@ fn f051_the_venues_clock_decides_what_is_closed() {
 }
 
 #[test]
+fn f051_an_answer_that_comes_late_does_not_make_a_bar_that_still_forms_a_closed_one() {
+    let desk = Desk::new(30);
+    let left = forming() + HOUR - desk.time.now().ms();
+    desk.time.advance_ms(left - 20_000);
+    desk.venue.inner().late_reads_ms = [15_000].into();
+    let offset_ms = || block_on(desk.market.clock_offset_ms(&venue("double")));
+    assert_eq!(offset_ms(), Ok(0), "asked for once more");
+    assert_eq!(desk.candles(1).unwrap(), [forming() - HOUR]);
+
+    for (minutes, kept) in [(1, true), (8, true), (1, false)] {
+        desk.time.advance_ms(minutes * 60_000);
+        desk.venue.inner().late_reads_ms = [2100; 2].into();
+        match offset_ms() {
+            Ok(offset_ms) => assert!(kept && offset_ms == 0, "the last good one, for ten minutes"),
+            Err(why) => assert!(!kept && why.0.contains("2 seconds"), "{why}"),
+        }
+    }
+    desk.venue.inner().late_reads_ms = [1900].into();
+    assert_eq!(offset_ms(), Ok(950), "at most half of it is wrong");
+}
+
+#[test]
 fn missing_bars_are_asked_for_again_once_and_then_told_once() {
     let desk = Desk::new(60);
     desk.venue.inner().candles.get_mut(&symbol("BTC/USDT")).unwrap().remove(40);

@@ -63,6 +63,20 @@ fn nothing_is_sent_before_the_account_was_reconciled() {
 }
 
 #[test]
+fn f046_a_clock_that_is_told_too_late_is_asked_for_once_more_and_then_not_believed() {
+    let mut desk = Desk::new();
+    desk.venue.inner().late_reads_ms = [15_000].into();
+    assert_eq!(desk.reconcile(), Reconciliation::default());
+    desk.venue.fate(Fate::RequestLost);
+    desk.buy(0);
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    assert!(checkpoint.contains("\"offset_ms\":0,"), "{checkpoint}");
+    desk.venue.inner().late_reads_ms = [15_000; 2].into();
+    let found = desk.reconcile();
+    assert!(found.unread[&venue("double")].contains("longer than 2 seconds"), "{found:?}");
+}
+
+#[test]
 fn a_late_fill_of_a_settled_order_is_booked_and_halts() {
     let mut desk = Desk::new();
     desk.venue.fate(Fate::Expires { tenths: 5 });

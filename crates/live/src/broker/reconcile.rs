@@ -4,6 +4,7 @@
 use super::LiveBroker;
 use super::look_up::present;
 use super::place::Booked;
+use crate::time::clock_offset_ms;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
 use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference, Refusal};
@@ -186,13 +187,10 @@ impl LiveBroker {
     /// Reads the venues' clocks, since everything they show is dated by them. Returns the venues
     /// that answered.
     async fn measure_clocks(&mut self, result: &mut Reconciliation) -> Vec<VenueId> {
-        let time = &self.time;
+        let time = &*self.time;
         let answers =
             futures_util::future::join_all(self.venues.iter().map(|(venue, api)| async move {
-                let before = time.now();
-                let answer = api.time().await;
-                let middle = (before.ms() + time.now().ms()) / 2;
-                (venue.clone(), answer.map(|theirs| theirs.ms() - middle))
+                (venue.clone(), clock_offset_ms(&**api, time).await)
             }))
             .await;
         let mut venues = Vec::new();

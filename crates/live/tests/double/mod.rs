@@ -157,8 +157,8 @@ pub struct Inner {
     pub empty_balances: bool,
     /// Private reads fail while it is above zero, one less each.
     pub failing_reads: u32,
-    /// So long an answer to a read is on its way.
-    pub reads_take_ms: i64,
+    /// So long the answers to the next reads are on their way.
+    pub late_reads_ms: VecDeque<i64>,
     /// All calls fail.
     pub down: bool,
     /// A source of failures for reads: called for each.
@@ -265,7 +265,7 @@ impl Double {
                 stale_balances: None,
                 empty_balances: false,
                 failing_reads: 0,
-                reads_take_ms: 0,
+                late_reads_ms: VecDeque::new(),
                 down: false,
                 dice: None,
                 writes: 0,
@@ -372,7 +372,8 @@ impl Double {
         self.arrive();
         let mut inner = self.inner();
         inner.reads += 1;
-        self.time.advance_ms(inner.reads_take_ms);
+        let late_ms = inner.late_reads_ms.pop_front().unwrap_or(0);
+        self.time.advance_ms(late_ms);
         if inner.down {
             return Err(ApiError::Unknown("connection reset".to_owned()));
         }
