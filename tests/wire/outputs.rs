@@ -236,7 +236,7 @@ fn f093_no_output_holds_a_secret() {
     bench.simex.set_revoked(Place::Binance, true);
     bench.simex.set_revoked(Place::Okx, true);
     assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));
-    wait_for("the refusals", || bench.log().contains("permission refused"));
+    wait_for("the refusals", || bench.log().contains("the API key is rejected"));
     std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     child.wait().unwrap();
     run(&live("1"));
