@@ -464,26 +464,6 @@ impl Reader {
         read().map_err(|error| self.failed(error))
     }
 
-    /// Calls `visit` with the free stablecoin after each cycle and at the beginning of the next, as
-    /// they were stored. Where they differ, something came or went between the cycles.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn each_pause(&self, mut visit: impl FnMut(String, String)) -> Result<(), JournalError> {
-        let mut read = || -> rusqlite::Result<()> {
-            let mut statement = self.connection.prepare(
-                "SELECT c.stablecoin_after, d.free FROM cycles c JOIN decisions d
-                 ON d.cycle = c.cycle + 1 AND d.place = 0 ORDER BY c.cycle",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                visit(row.get(0)?, row.get(1)?);
-            }
-            Ok(())
-        };
-        read().map_err(|error| self.failed(error))
-    }
-
     fn with_fills(&self, mut trades: Vec<TradeRow>) -> Result<Vec<TradeRow>, JournalError> {
         let mut statement = self
             .connection

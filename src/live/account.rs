@@ -9,6 +9,7 @@ use keel_core::policy::Policy;
 use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::state::Balance;
 use keel_live::broker::LiveBroker;
+use keel_live::renew;
 use keel_live::time::Time;
 use keel_sim::paper::PaperBroker;
 use keel_venues::api::{ApiError, KeyRights, Refusal};
@@ -100,13 +101,13 @@ impl RealAccount {
         for (id, link) in self.links.clone().iter() {
             match Links::set_clock(link).await {
                 Ok(sample) if sample.offset_ms.abs() > OFFSET_MS_MAX => notes.push(format!(
-                    "{id}: its clock differs from ours by {} ms; signatures use its time",
-                    sample.offset_ms
+                    "{id}: its clock differs from ours by more than {OFFSET_MS_MAX} ms (see /health); \
+                     signatures use its time"
                 )),
                 Ok(_) => {}
                 Err(error) => {
                     self.lose(id, &error.to_string());
-                    notes.push(format!("{id}: its time could not be read: {error}"));
+                    notes.push(format!("{id}: its time could not be read"));
                 }
             }
             let now_ms = self.time.monotonic_ms();
@@ -134,7 +135,7 @@ impl RealAccount {
             self.lost().remove(id);
             if let Some(objection) = objection {
                 self.verified_ms.remove(id);
-                self.refused.insert(id.clone(), objection);
+                renew(self.refused.entry(id.clone()).or_default(), objection);
             } else {
                 self.verified_ms.insert(id.clone(), now_ms);
                 self.refused.remove(id);

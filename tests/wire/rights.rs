@@ -233,6 +233,34 @@ fn f086_a_rejected_key_is_asked_about_at_longer_and_longer_pauses_until_it_works
 }
 
 #[test]
+fn what_differs_in_figures_only_is_told_in_the_same_words() {
+    let mut desk = Desk::new();
+    let told: Vec<Vec<String>> = [20_000, 21_000]
+        .map(|skew_ms| {
+            desk.bench.simex.with(|world| {
+                world.venues.get_mut(&Place::Binance).unwrap().skew_ms = skew_ms;
+            });
+            desk.reconcile()
+        })
+        .into();
+    assert!(told[0].len() == 1 && told[0][0].contains("its clock differs"), "{told:?}");
+    assert_eq!(told[0], told[1]);
+
+    // The pauses that are left are other ones each time.
+    let down = Fault::standing("*", When::Before, Action::Drop);
+    desk.bench.simex.fault(down.at("binance"));
+    desk.time.0.store(2 * DAY_MS, Ordering::SeqCst);
+    let told: Vec<Vec<String>> = (0..5)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(1100));
+            desk.reconcile()
+        })
+        .collect();
+    assert!(told[4].iter().any(|note| note.contains("is left alone for")), "{told:?}");
+    assert_eq!(told[3], told[4]);
+}
+
+#[test]
 fn rights_that_cannot_be_read_count_for_one_more_day() {
     let mut desk = Desk::new();
     let silent = "GET /sapi/v1/account/apiRestrictions";

@@ -14,3 +14,12 @@ use std::sync::Arc;
 
 /// The adapters, by venue.
 pub type Venues = BTreeMap<VenueId, Arc<dyn ExchangeApi>>;
+
+/// Takes over a newer text, unless only figures in it changed, as in a pause that runs out: what is
+/// told by its words is told once then.
+pub fn renew(told: &mut String, newer: String) {
+    let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+    if words(told) != words(&newer) {
+        *told = newer;
+    }
+}

@@ -517,10 +517,17 @@ impl MarketData for LiveMarket {
         let mut book = Book::default();
         for levels in LEVELS {
             book = api.book(symbol, levels).await.map_err(|error| PortError(error.to_string()))?;
-            let holds = |side: &[(Price, Qty)]| {
-                side.iter().map(|(_, available)| *available).sum::<Qty>() >= amount
+            let held = |side: &[(Price, Qty)]| {
+                let mut amounts = side.iter().map(|(_, available)| available.get());
+                amounts.try_fold(Decimal::ZERO, Decimal::checked_add)
             };
-            if holds(&book.bids) && holds(&book.asks) {
+            let less = held(&book.bids).zip(held(&book.asks)).map(|(bids, asks)| bids.min(asks));
+            let less = less.ok_or_else(|| {
+                PortError(format!(
+                    "{venue}: no amounts are as large as in the order book of {symbol}"
+                ))
+            })?;
+            if less >= amount.get() {
                 break;
             }
         }

@@ -4,7 +4,7 @@
 mod double;
 
 use double::{Double, START, VirtualTime, intent, price, qty, symbol, ticker, venue};
-use keel_core::amount::Price;
+use keel_core::amount::{Price, Qty};
 use keel_core::candle::Candle;
 use keel_core::market::MarketRules;
 use keel_core::order::Side;
@@ -16,6 +16,7 @@ use keel_sim::models::CostModels;
 use keel_sim::paper::{PaperAccount, PaperBroker};
 use keel_venues::api::{Book, TickerQuote};
 use pollster::block_on;
+use rust_decimal::Decimal;
 use std::sync::Arc;
 
 struct Desk {
@@ -157,6 +158,16 @@ fn f051_an_answer_that_comes_late_does_not_make_a_bar_that_still_forms_a_closed_
     }
     desk.venue.inner().late_reads_ms = [1900].into();
     assert_eq!(offset_ms(), Ok(950), "at most half of it is wrong");
+}
+
+#[test]
+fn a_book_whose_amounts_cannot_be_added_up_is_no_answer() {
+    let desk = Desk::new(1);
+    let most = || vec![(price("99"), Qty::new(Decimal::MAX)); 2];
+    desk.venue.inner().book = Book { bids: most(), asks: most() };
+    let (venue, symbol) = (venue("double"), symbol("BTC/USDT"));
+    let why = block_on(desk.market.depth(&venue, &symbol, qty("2"))).unwrap_err().0;
+    assert!(why.contains("order book of BTC/USDT"), "{why}");
 }
 
 #[test]

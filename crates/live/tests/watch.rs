@@ -6,10 +6,13 @@ mod double;
 
 use double::desk::{Desk, cause, connect, executed};
 use double::{Double, Fate, VirtualTime, id, intent, qty, symbol, ticker, venue};
+use keel_core::amount::Qty;
 use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
+use keel_core::state::Balance;
 use keel_live::broker::Reconciliation;
 use pollster::block_on;
+use rust_decimal::Decimal;
 use std::collections::BTreeSet;
 
 #[test]
@@ -74,6 +77,28 @@ fn f046_a_clock_that_is_told_too_late_is_asked_for_once_more_and_then_not_believ
     desk.venue.inner().late_reads_ms = [15_000; 2].into();
     let found = desk.reconcile();
     assert!(found.unread[&venue("double")].contains("longer than 2 seconds"), "{found:?}");
+}
+
+#[test]
+fn f075_a_balance_that_nobody_can_hold_is_no_answer() {
+    let desk = Desk::new();
+    let most = Qty::new(Decimal::MAX);
+    for balance in [Balance { free: most, used: most }, Balance { free: most, used: Qty::ZERO }] {
+        desk.venue.inner().balances.insert(ticker("ETH"), balance);
+        let why = desk.balances().unwrap_err();
+        assert!(why.contains("balance of ETH") && why.contains("too large"), "{why}");
+    }
+}
+
+#[test]
+fn an_order_is_not_concluded_from_a_balance_that_nobody_can_hold() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    let most = Qty::new(Decimal::MAX);
+    desk.venue.inner().balances.insert(ticker("BTC"), Balance { free: most, used: most });
+    let outcome = desk.resolve(&intent, 5);
+    assert!(cause(&outcome).contains("too large"), "{outcome:?}");
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! Balances as the venue gives them, checked against the last answer and our own fills.
 
 use super::LiveBroker;
-use super::books::{Balances, Judged};
-use keel_core::amount::Qty;
+use super::books::{Balances, Judged, fault};
 use keel_core::asset::VenueId;
 use keel_core::ports::PortError;
 use std::time::Duration;
@@ -17,13 +16,8 @@ impl LiveBroker {
         let mut reads = 0;
         loop {
             let answer = api.balances().await.map_err(|error| PortError(error.to_string()))?;
-            if let Some((ticker, _)) = answer
-                .iter()
-                .find(|(_, balance)| balance.free < Qty::ZERO || balance.used < Qty::ZERO)
-            {
-                return Err(PortError(format!(
-                    "the balance of {ticker} is negative: this is not a plain spot account"
-                )));
+            if let Some(cause) = fault(&answer) {
+                return Err(PortError(cause));
             }
             let now = self.time.now();
             let judged =

@@ -18,11 +18,27 @@ const VANISHED_MS: i64 = 300_000;
 /// The same for an account that is suddenly empty altogether.
 const EMPTY_MS: i64 = 86_400_000;
 
+/// No balance is larger; sums of such amounts do not overflow.
+const AMOUNT_MAX: u128 = 10_u128.pow(24);
+
 pub(super) type Balances = BTreeMap<Ticker, Balance>;
 
 /// Free and locked together.
 pub(super) fn total(balance: Balance) -> Decimal {
     (balance.free + balance.used).get()
+}
+
+/// Why an answer cannot be the balances of a spot account, if it cannot.
+pub(super) fn fault(balances: &Balances) -> Option<String> {
+    let possible = Qty::ZERO..=Qty::new(Decimal::from(AMOUNT_MAX));
+    let (ticker, balance) = balances.iter().find(|(_, balance)| {
+        !possible.contains(&balance.free) || !possible.contains(&balance.used)
+    })?;
+    Some(if balance.free.min(balance.used) < Qty::ZERO {
+        format!("the balance of {ticker} is negative: this is not a plain spot account")
+    } else {
+        format!("the balance of {ticker} is too large to be one")
+    })
 }
 
 /// What a fill moves: base, quote and fee.

@@ -1,7 +1,7 @@
 //! What became of an order: evidence is collected until it proves one outcome.
 
 use super::LiveBroker;
-use super::books::{Balances, total};
+use super::books::{Balances, fault, total};
 use super::matching::{distinct, executed, is_by_cost, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
@@ -454,6 +454,9 @@ impl LiveBroker {
             .balances()
             .await
             .map_err(|error| format!("not found, and the balances could not be read: {error}"))?;
+        if let Some(cause) = fault(&balances) {
+            return Err(format!("not found, and {cause}"));
+        }
         let books = self.books();
         let account = books.accounts.get(&intent.order.venue).cloned().unwrap_or_default();
         drop(books);

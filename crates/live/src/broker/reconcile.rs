@@ -4,6 +4,7 @@
 use super::LiveBroker;
 use super::look_up::present;
 use super::place::Booked;
+use crate::renew;
 use crate::time::clock_offset_ms;
 use keel_core::asset::{Symbol, VenueId};
 use keel_core::time::Timestamp;
@@ -72,16 +73,11 @@ impl Watch {
         })
     }
 
-    /// Keeps why a venue could not be read. Where only figures in the words change, as in a pause that
-    /// runs out, the first words stay, so that they are told once.
-    fn fail(&mut self, venue: &VenueId, cause: &mut String) {
-        let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+    /// Keeps why a venue could not be read, and gives the words for it.
+    fn fail(&mut self, venue: &VenueId, cause: String) -> String {
         let known = self.failed.entry(venue.clone()).or_default();
-        if words(known) == words(cause) {
-            cause.clone_from(known);
-        } else {
-            known.clone_from(cause);
-        }
+        renew(known, cause);
+        known.clone()
     }
 
     pub(super) fn offset_ms(&self, venue: &VenueId) -> i64 {
@@ -166,7 +162,7 @@ impl LiveBroker {
             }
         }
         for (venue, cause) in &mut result.unread {
-            self.watch.fail(venue, cause);
+            *cause = self.watch.fail(venue, std::mem::take(cause));
         }
         result.notes = self.take_notes();
         result.halted = self.halted.clone();
