@@ -1,19 +1,23 @@
 //! What all adapters share to read replies: exact numbers out of JSON, numbers as text, and the refusal
 //! to take a page, a fragment or a null for an answer.
 
+mod figures;
+
+pub use figures::*;
+
 use crate::api::{Answer, ApiError, Refusal};
 use crate::http::{Reply, TransportError};
-use keel_core::amount::{Price, Qty};
 use keel_core::candle::{Candle, check_candle};
 use keel_core::time::Timestamp;
-use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Moments outside of this, 2001 to 2286 in milliseconds, are seconds, microseconds or nonsense.
 const PLAUSIBLE_MS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
+
+/// [`PRICE_MAX`], for analytics: the close of a candle can become a price.
+const CANDLE_PRICE_MAX: f64 = 5e9;
 
 /// The shortest and the longest pause that a venue can ask for.
 const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
@@ -179,51 +183,6 @@ pub fn flag(object: &Value, key: &str) -> Answer<bool> {
     value.as_bool().ok_or_else(|| wrong(key, value, "true or false"))
 }
 
-/// The exact number called `key`, of any sign.
-///
-/// # Errors
-/// [`ApiError::Unknown`] if it is no decimal.
-pub fn decimal(object: &Value, key: &str) -> Answer<Decimal> {
-    let value = field(object, key)?;
-    exact(value).ok_or_else(|| wrong(key, value, "a decimal of at most 28 digits"))
-}
-
-/// The exact number called `key`, zero or above.
-///
-/// # Errors
-/// [`ApiError::Unknown`] if it is no decimal or negative.
-pub fn amount(object: &Value, key: &str) -> Answer<Decimal> {
-    decimal(object, key)
-        .and_then(|value| not_negative(value).ok_or_else(|| negative(key, value, "zero or more")))
-}
-
-/// The base amount called `key`, zero or above.
-///
-/// # Errors
-/// As [`amount`].
-pub fn qty(object: &Value, key: &str) -> Answer<Qty> {
-    amount(object, key).map(Qty::new)
-}
-
-/// The price called `key`, above zero.
-///
-/// # Errors
-/// [`ApiError::Unknown`] if it is no decimal above zero.
-pub fn price(object: &Value, key: &str) -> Answer<Price> {
-    let value = decimal(object, key)?;
-    if value > Decimal::ZERO {
-        return Ok(Price::new(value));
-    }
-    Err(negative(key, value, "a price above zero"))
-}
-
-/// The price called `key`; `None` if it is absent, `null`, empty or zero, as for a side of a book
-/// without orders.
-#[must_use]
-pub fn maybe_price(object: &Value, key: &str) -> Option<Price> {
-    exact(maybe(object, key)?).filter(|value| *value > Decimal::ZERO).map(Price::new)
-}
-
 /// The moment called `key`, in milliseconds since 1970 as a number or as text.
 ///
 /// # Errors
@@ -263,62 +222,6 @@ pub fn iso_text(now_ms: i64) -> String {
     format!("{}.{:03}Z", whole.trim_end_matches('Z'), now_ms.rem_euclid(1000))
 }
 
-/// An exact number: a JSON number by its digits, or a text. Never through `f64`; NaN, infinities and
-/// more than 28 digits are `None`. Trailing zeros are dropped.
-#[must_use]
-pub fn exact(value: &Value) -> Option<Decimal> {
-    match value {
-        Value::String(text) => read_decimal(text),
-        Value::Number(number) => read_decimal(&number.to_string()),
-        _ => None,
-    }
-}
-
-/// A decimal text such as `0.00010000`, `-3` or `1e-8`. Trailing zeros are dropped.
-#[must_use]
-pub fn read_decimal(text: &str) -> Option<Decimal> {
-    // Venues pad to fixed places: zeros behind the last digit must not count against 28 digits.
-    let exact = if text.contains(['e', 'E']) {
-        Decimal::from_scientific(text)
-    } else if text.contains('.') {
-        Decimal::from_str_exact(text.trim_end_matches('0').trim_end_matches('.'))
-    } else {
-        Decimal::from_str_exact(text)
-    };
-    exact.ok().map(|value| value.normalize())
-}
-
-/// The value, unless it is negative.
-#[must_use]
-pub fn not_negative(value: Decimal) -> Option<Decimal> {
-    (value >= Decimal::ZERO).then_some(value)
-}
-
-/// A field of a structure for [`parse_as`], read as by [`exact`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exact(pub Decimal);
-
-impl<'de> Deserialize<'de> for Exact {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(input)?;
-        exact(&value).map(Self).ok_or_else(|| {
-            serde::de::Error::custom(format!("{}, expected a decimal", shown(&value)))
-        })
-    }
-}
-
-/// Plain notation without trailing zeros, never an exponent: what orders are written in.
-#[must_use]
-pub fn plain(value: Decimal) -> String {
-    value.normalize().to_string()
-}
-
-/// `10^-places`: the step of a venue that counts decimal places. `None` beyond 28 places.
-#[must_use]
-pub fn step_of_places(places: u32) -> Option<Decimal> {
-    Decimal::try_new(1, places).ok()
-}
-
 /// A candle from its start in milliseconds and open, high, low, close and base volume.
 ///
 /// # Errors
@@ -331,6 +234,9 @@ pub fn candle(open_time: &Value, values: [&Value; 5]) -> Answer<Candle> {
         *number = analytic(value).ok_or_else(|| wrong("candle", value, "a number"))?;
     }
     let [open, high, low, close, volume] = numbers;
+    if high > CANDLE_PRICE_MAX {
+        return Err(unknown(format!("candle of {at}: a price of {high}, which is not believed")));
+    }
     let candle = Candle { open_time_ms: at.ms(), open, high, low, close, volume };
     check_candle(&candle).map_err(|fault| unknown(format!("candle of {at}: {fault}")))?;
     Ok(candle)
@@ -373,22 +279,6 @@ pub fn candles_asked_for(
     Ok(candles)
 }
 
-/// The side of a book called `key`, whose levels are lists that start with price and amount.
-///
-/// # Errors
-/// [`ApiError::Unknown`] if a level has no price above zero or no amount.
-pub fn levels(book: &Value, key: &str) -> Answer<Vec<(Price, Qty)>> {
-    let level = |row: &Value| {
-        let number = |place: usize| row.get(place).and_then(exact);
-        let price = number(0).filter(|price| *price > Decimal::ZERO);
-        match (price, number(1).and_then(not_negative)) {
-            (Some(price), Some(amount)) => Ok((Price::new(price), Qty::new(amount))),
-            _ => Err(unknown(format!("a level of `{key}` is not a price and an amount"))),
-        }
-    };
-    list(book, key)?.iter().map(level).collect()
-}
-
 /// A reply about something else is no answer to the question.
 ///
 /// # Errors
@@ -414,10 +304,6 @@ fn wrong(key: &str, seen: &Value, expected: &str) -> ApiError {
     unknown(format!("`{key}` is {}, expected {expected}", shown(seen)))
 }
 
-fn negative(key: &str, seen: Decimal, expected: &str) -> ApiError {
-    unknown(format!("`{key}` is {seen}, expected {expected}"))
-}
-
 /// A value for a message; what is inside of lists and objects is nobody's business there.
 fn shown(value: &Value) -> String {
     match value {
@@ -432,6 +318,7 @@ fn shown(value: &Value) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rust_decimal::Decimal;
     use serde_json::json;
 
     fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Reply {
@@ -460,7 +347,7 @@ mod tests {
         assert_eq!(decimal(&value, "e").unwrap().to_string(), "0.00000001");
         assert!(decimal(&value, "z").is_err());
         let padded = json!({"v": "12345678901234567890.000000000000000000"});
-        assert_eq!(decimal(&padded, "v").unwrap().to_string(), "12345678901234567890");
+        assert_eq!(exact(&padded["v"]).unwrap().to_string(), "12345678901234567890");
         for bad in [json!("NaN"), json!(""), json!("0x10"), json!(null), json!([1]), json!("1 000")]
         {
             assert!(decimal(&json!({ "v": bad }), "v").is_err(), "{bad}");

@@ -255,3 +255,145 @@ async fn a_spoiled_acknowledgement_is_never_a_refusal() {
         assert!(tried > 20, "{venue}: {tried} acknowledgements tried");
     }
 }
+
+/// The same reply with every figure that an amount or a price can be at the top of what a decimal
+/// holds; moments, names and numbers of orders are left.
+fn inflated(value: &Value) -> Value {
+    let figure = Value::from("70000000000000000000000000000");
+    match value {
+        Value::Array(rows) => rows.iter().map(inflated).collect(),
+        Value::Object(fields) => {
+            fields.iter().map(|(name, inner)| (name.clone(), inflated(inner))).collect()
+        }
+        Value::String(text) if is_figure(text) => figure,
+        Value::Number(number) if is_figure(&number.to_string()) => figure,
+        other => other.clone(),
+    }
+}
+
+fn is_figure(text: &str) -> bool {
+    text.parse::<f64>().is_ok_and(|number| number > 0.0 && number < 1e9) && !text.starts_with("000")
+}
+
+#[tokio::test]
+async fn figures_that_cannot_be_added_up_are_errors() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        let golden = golden(venue);
+        let mut refused = 0;
+        for (name, _) in CALLS {
+            for body in good_bodies(&golden, name) {
+                let Ok(body) = serde_json::from_str::<Value>(&body) else { continue };
+                let answer = met(venue, name, 200, &inflated(&body).to_string()).await;
+                match &answer {
+                    Err(ApiError::Unknown(_)) => refused += 1,
+                    // Some of the goldens are refusals.
+                    Err(_) => {}
+                    Ok(shown) => {
+                        assert!(!shown.contains("7000000000000000"), "{venue} {name}: {shown}");
+                    }
+                }
+            }
+        }
+        assert!(refused > 5, "{venue}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn two_levels_or_two_balances_of_7e28_are_no_book_and_no_account() {
+    let huge = "70000000000000000000000000000";
+    for (venue, book, balances) in [
+        (
+            "binance",
+            format!(
+                r#"{{"lastUpdateId":1,"bids":[["1","{huge}"],["1","{huge}"]],"asks":[["2","{huge}"]]}}"#
+            ),
+            format!(r#"{{"balances":[{{"asset":"BTC","free":"{huge}","locked":"{huge}"}}]}}"#),
+        ),
+        (
+            "okx",
+            format!(
+                r#"{{"code":"0","data":[{{"bids":[["1","{huge}"],["1","{huge}"]],"asks":[]}}]}}"#
+            ),
+            format!(
+                r#"{{"code":"0","data":[{{"details":[{{"ccy":"BTC","availBal":"{huge}","frozenBal":"{huge}"}}]}}]}}"#
+            ),
+        ),
+        (
+            "bybit",
+            format!(
+                r#"{{"retCode":0,"result":{{"s":"BTCUSDT","b":[["1","{huge}"],["1","{huge}"]],"a":[]}},"time":1760000123456}}"#
+            ),
+            format!(
+                r#"{{"retCode":0,"result":{{"list":[{{"coin":[{{"coin":"BTC","walletBalance":"{huge}","locked":"1"}}]}}]}},"time":1760000123456}}"#
+            ),
+        ),
+        (
+            "kraken",
+            format!(
+                r#"{{"error":[],"result":{{"XXBTZUSD":{{"bids":[["1","{huge}",1]],"asks":[]}},"XBTUSDT":{{"bids":[["1","{huge}",1],["1","{huge}",1]],"asks":[]}}}}}}"#
+            ),
+            format!(
+                r#"{{"error":[],"result":{{"XXBT":{{"balance":"{huge}","hold_trade":"0"}},"XBT":{{"balance":"{huge}","hold_trade":"0"}}}}}}"#
+            ),
+        ),
+        (
+            "kucoin",
+            format!(
+                r#"{{"code":"200000","data":{{"bids":[["1","{huge}"],["1","{huge}"]],"asks":[]}}}}"#
+            ),
+            format!(
+                r#"{{"code":"200000","data":[{{"currency":"BTC","type":"trade","available":"{huge}","holds":"{huge}"}}]}}"#
+            ),
+        ),
+        (
+            "coinbase",
+            format!(
+                r#"{{"pricebook":{{"product_id":"BTC-USDT","bids":[{{"price":"1","size":"{huge}"}},{{"price":"1","size":"{huge}"}}],"asks":[]}}}}"#
+            ),
+            format!(
+                r#"{{"accounts":[{{"currency":"BTC","available_balance":{{"value":"{huge}"}},"hold":{{"value":"{huge}"}}}},{{"currency":"BTC","available_balance":{{"value":"{huge}"}}}}],"has_next":false}}"#
+            ),
+        ),
+    ] {
+        for (name, body) in [("book", book), ("balances", balances)] {
+            refuses(venue, name, 200, &body).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_market_whose_largest_order_is_huge_stays_a_market() {
+    for venue in VENUES {
+        let venue = venue.facts.id;
+        let golden = golden(venue);
+        for body in good_bodies(&golden, "markets").iter().take(1) {
+            let plain = met(venue, "markets", 200, body).await.unwrap();
+            let mut huge: Value = serde_json::from_str(body).unwrap();
+            enlarge(&mut huge);
+            let enlarged = met(venue, "markets", 200, &huge.to_string()).await.unwrap();
+            let count = |shown: &str| shown.matches("MarketRules").count();
+            assert_eq!(count(&enlarged), count(&plain), "{venue}");
+            assert!(!enlarged.contains("99999999999999999"), "{venue}: {enlarged}");
+        }
+    }
+}
+
+/// Makes every largest order of a table of markets larger than any amount.
+fn enlarge(value: &mut Value) {
+    match value {
+        Value::Array(rows) => rows.iter_mut().for_each(enlarge),
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                if name.to_ascii_lowercase().contains("max")
+                    && (inner.is_string() || inner.is_number())
+                {
+                    *inner = "99999999999999999999".into();
+                } else {
+                    enlarge(inner);
+                }
+            }
+        }
+        _ => {}
+    }
+}

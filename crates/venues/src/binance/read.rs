@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    Exact, amount, decimal, field, flag, items, levels, list, maybe, maybe_price, maybe_text,
-    moment, name, not_negative, parse_as, price, qty, text, unknown,
+    Rule, amount, computed, decimal, field, flag, items, levels, list, maybe, maybe_price,
+    maybe_text, moment, name, not_negative, parse_as, price, qty, text, unknown,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -41,10 +41,10 @@ struct MarketRow {
 #[serde(rename_all = "camelCase")]
 struct Filter {
     filter_type: String,
-    step_size: Option<Exact>,
-    min_qty: Option<Exact>,
-    max_qty: Option<Exact>,
-    min_notional: Option<Exact>,
+    step_size: Option<Rule>,
+    min_qty: Option<Rule>,
+    max_qty: Option<Rule>,
+    min_notional: Option<Rule>,
 }
 
 /// Units that the venue grants, by the names of our buckets.
@@ -89,7 +89,7 @@ fn rules(symbol: Symbol, row: &MarketRow) -> MarketRules {
             .iter()
             .filter(|filter| ["LOT_SIZE", "MARKET_LOT_SIZE"].contains(&filter.filter_type.as_str()))
     };
-    let largest = |values: &mut dyn Iterator<Item = Option<Exact>>| {
+    let largest = |values: &mut dyn Iterator<Item = Option<Rule>>| {
         values.flatten().map(|value| value.0).max().unwrap_or_default()
     };
     let notional = &mut row
@@ -210,10 +210,7 @@ fn fill(row: &Value, id: &str, at: Timestamp) -> Answer<Fill> {
     let (price, amount_filled) = (price(row, "price")?, qty(row, "qty")?);
     let cost = match maybe(row, "quoteQty") {
         Some(_) => amount(row, "quoteQty")?,
-        None => price
-            .get()
-            .checked_mul(amount_filled.get())
-            .ok_or_else(|| unknown("an execution beyond the range of decimals"))?,
+        None => computed(price.get().checked_mul(amount_filled.get()))?,
     };
     let asset = text(row, "commissionAsset")?
         .parse()

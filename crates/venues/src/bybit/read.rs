@@ -36,10 +36,10 @@ pub(super) fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
         .into_iter()
         .find(|key| wire::maybe_text(lot, key).is_some());
     let rule = MarketRules {
-        amount_step: wire::qty(lot, "basePrecision")?,
-        min_amount: wire::qty(lot, "minOrderQty")?,
-        max_amount: largest.map(|key| wire::qty(lot, key)).transpose()?,
-        min_cost: wire::amount(lot, "minOrderAmt")?,
+        amount_step: Qty::new(wire::rule(lot, "basePrecision")?),
+        min_amount: Qty::new(wire::rule(lot, "minOrderQty")?),
+        max_amount: largest.map(|key| wire::rule(lot, key).map(Qty::new)).transpose()?,
+        min_cost: wire::rule(lot, "minOrderAmt")?,
         active: wire::text(row, "status")? == "Trading",
         symbol,
     };

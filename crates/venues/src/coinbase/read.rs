@@ -2,8 +2,8 @@
 
 use crate::api::{Answer, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::wire::{
-    amount, candle, decimal, exact, field, flag, list, maybe, maybe_price, maybe_text, moment_iso,
-    price, qty, text, unknown, words,
+    amount, candle, computed, decimal, exact_rule, field, flag, list, maybe, maybe_price,
+    maybe_text, moment_iso, price, qty, text, unknown, words,
 };
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker};
@@ -45,7 +45,8 @@ pub(super) fn symbol_of(product: &str) -> Option<Symbol> {
 /// cannot be read, which is then not traded.
 pub(super) fn market_rules(product: &Value) -> Option<(MarketRules, Decimal)> {
     let symbol = symbol_of(maybe_text(product, "product_id")?)?;
-    let positive = |key: &str| maybe(product, key).and_then(exact).filter(|v| *v > Decimal::ZERO);
+    let positive =
+        |key: &str| maybe(product, key).and_then(exact_rule).filter(|v| *v > Decimal::ZERO);
     let off = |key: &str| product.get(key).and_then(Value::as_bool) == Some(false);
     if maybe_text(product, "product_type")? != "SPOT" {
         return None;
@@ -166,14 +167,15 @@ pub(super) fn order_state(order: &Value, symbol: &Symbol) -> Answer<OrderState> 
         other => return Err(unknown(format!("order {id} is `{}`", words(other)))),
     };
     let mut kinds = maybe(order, "order_configuration").and_then(Value::as_object).into_iter();
-    let asked = kinds.find_map(|kinds| kinds.values().find_map(|kind| maybe(kind, "base_size")));
+    let in_base = |kind: &&Value| maybe(kind, "base_size").is_some_and(|size| *size != "");
+    let asked = kinds.find_map(|kinds| kinds.values().find(in_base));
     Ok(OrderState {
         venue_order_id: id.to_owned(),
         client_id: maybe_text(order, "client_order_id").unwrap_or_default().to_owned(),
         symbol: symbol.clone(),
         side: side_of(order)?,
         status,
-        amount: asked.and_then(exact).map(Qty::new),
+        amount: asked.map(|kind| qty(kind, "base_size")).transpose()?,
         executed: Qty::new(executed),
         executed_cost: Some(executed_amount(order, "filled_value")?),
         created_at: Some(moment_of(order, "created_time")?),
@@ -197,12 +199,9 @@ pub(super) fn told(fill: &Value, symbol: &Symbol) -> Answer<Told> {
     let size = amount(fill, "size")?;
     let in_quote = maybe(fill, "size_in_quote").and_then(Value::as_bool).unwrap_or(false);
     let (base, cost) = if in_quote {
-        (size.checked_div(price.get()).map(|base| base.trunc_with_scale(BASE_PLACES)), Some(size))
+        (computed(size.checked_div(price.get()))?.trunc_with_scale(BASE_PLACES), size)
     } else {
-        (Some(size), size.checked_mul(price.get()))
-    };
-    let (Some(base), Some(cost)) = (base, cost) else {
-        return Err(unknown("a fill is beyond 28 digits"));
+        (size, computed(size.checked_mul(price.get()))?)
     };
     let trade = OwnTrade {
         venue_order_id: text(fill, "order_id")?.to_owned(),

@@ -2,8 +2,8 @@
 
 use crate::api::{Answer, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::wire::{
-    amount, candle, exact, field, list, maybe, maybe_text, moment_ms, price, qty, step_of_places,
-    text, unknown, words,
+    amount, bounded, candle, credible_price, exact, exact_rule, field, list, maybe, maybe_text,
+    moment_ms, price, qty, step_of_places, text, unknown, words,
 };
 use keel_core::amount::{Price, Qty};
 use keel_core::asset::{Symbol, Ticker};
@@ -104,12 +104,12 @@ pub(super) fn market_rules(pair: &Value) -> Option<MarketRules> {
         return None;
     }
     let places = u32::try_from(pair.get("lot_decimals")?.as_u64()?).ok()?;
-    let lots = maybe(pair, "lot_multiplier").map_or(Some(Decimal::ONE), exact)?;
-    let min_cost = maybe(pair, "costmin").map_or(Some(Decimal::ZERO), exact)?;
+    let lots = maybe(pair, "lot_multiplier").map_or(Some(Decimal::ONE), exact_rule)?;
+    let min_cost = maybe(pair, "costmin").map_or(Some(Decimal::ZERO), exact_rule)?;
     Some(MarketRules {
         symbol,
         amount_step: Qty::new(step_of_places(places)?.checked_mul(lots)?),
-        min_amount: Qty::new(maybe(pair, "ordermin").map_or(Some(Decimal::ZERO), exact)?),
+        min_amount: Qty::new(maybe(pair, "ordermin").map_or(Some(Decimal::ZERO), exact_rule)?),
         max_amount: None,
         min_cost,
         active: maybe_text(pair, "status") == Some("online"),
@@ -129,8 +129,7 @@ pub(super) fn candle_of_row(row: &Value) -> Answer<Candle> {
 /// The venue gives no moment for its quotes.
 pub(super) fn ticker_quote(symbol: &Symbol, quote: &Value) -> Answer<TickerQuote> {
     let first = |key: &str| -> Option<Price> {
-        let value = maybe(quote, key)?.get(0).and_then(exact)?;
-        (value > Decimal::ZERO).then(|| Price::new(value))
+        maybe(quote, key)?.get(0).and_then(exact).and_then(credible_price)
     };
     Ok(TickerQuote {
         symbol: symbol.clone(),
@@ -261,7 +260,7 @@ pub(super) fn key_rights(result: &Value) -> Answer<KeyRights> {
         .ok_or_else(|| unknown("`permissions` holds something that is no text"))?;
     let has = |right: &str| names.iter().any(|name| name == right);
     let reads = ["query-funds", "query-open-trades", "query-closed-trades"];
-    let until = maybe(result, "validUntil").and_then(exact).filter(|until| !until.is_zero());
+    let until = maybe(result, "validUntil").and_then(bounded).filter(|until| !until.is_zero());
     Ok(KeyRights {
         read: Some(reads.into_iter().all(has)),
         trade: Some(has("modify-trades")),

@@ -39,15 +39,15 @@ pub(super) fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
     let (Ok(base), Ok(quote)) = (base.parse::<Ticker>(), quote.parse::<Ticker>()) else {
         return Ok(None);
     };
-    let smallest = wire::amount(row, "quoteMinSize")?;
+    let smallest = wire::rule(row, "quoteMinSize")?;
     let rule = MarketRules {
         symbol: Symbol::new(base, quote),
-        amount_step: wire::qty(row, "baseIncrement")?,
-        min_amount: wire::qty(row, "baseMinSize")?,
-        max_amount: Some(wire::qty(row, "baseMaxSize")?),
+        amount_step: Qty::new(wire::rule(row, "baseIncrement")?),
+        min_amount: Qty::new(wire::rule(row, "baseMinSize")?),
+        max_amount: Some(Qty::new(wire::rule(row, "baseMaxSize")?)),
         // Recordings from before 2022 have no smallest value of orders by amount.
         min_cost: match wire::maybe(row, "minFunds") {
-            Some(_) => wire::amount(row, "minFunds")?.max(smallest),
+            Some(_) => wire::rule(row, "minFunds")?.max(smallest),
             None => smallest,
         },
         active: wire::flag(row, "enableTrading")?,

@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    amount, decimal, levels, list, maybe, maybe_price, maybe_text, moment, name, parse_as, price,
-    qty, read_decimal, text, unknown, words,
+    AMOUNT_MAX, amount, computed, decimal, levels, list, maybe, maybe_price, maybe_text, moment,
+    name, parse_as, price, qty, read_decimal, text, unknown, words,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -56,7 +56,9 @@ pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
 /// There is no smallest cost. The largest market order (`maxMktSz`) is in USDT and not in the base
 /// currency, so it does not become a limit of the amount; beyond it the venue refuses.
 fn rules(symbol: Symbol, row: &Instrument) -> MarketRules {
-    let positive = |text: &str| read_decimal(text).filter(|value| *value > Decimal::ZERO);
+    let positive = |text: &str| {
+        read_decimal(text).filter(|value| *value > Decimal::ZERO).map(|value| value.min(AMOUNT_MAX))
+    };
     // Markets before their start have empty rules.
     let (step, min) = (positive(&row.lot_sz), positive(&row.min_sz));
     MarketRules {
@@ -175,10 +177,7 @@ fn executed(row: &Value) -> Answer<Qty> {
 
 pub(super) fn trade(row: &Value, symbol: &Symbol) -> Answer<OwnTrade> {
     let (price, amount) = (price(row, "fillPx")?, qty(row, "fillSz")?);
-    let cost = price
-        .get()
-        .checked_mul(amount.get())
-        .ok_or_else(|| unknown("an execution beyond the range of decimals"))?;
+    let cost = computed(price.get().checked_mul(amount.get()))?;
     let asset = text(row, "feeCcy")?
         .parse()
         .map_err(|error| unknown(format!("the fee's asset: {error}")))?;
