@@ -123,6 +123,20 @@ async fn a_host_that_keeps_failing_is_left_alone_but_not_for_the_other_kind() {
 }
 
 #[tokio::test]
+async fn a_message_about_waiting_holds_no_figure_that_changes() {
+    let server = Server::answering(|_, _| reply(502, "", "{}"));
+    let (url, gates) = (server.url(), Gates::default());
+    let transport = HttpTransport::new(&url, &FACTS, &gates, options()).unwrap();
+    while send(&transport, &url, Kind::PublicRead).await.is_ok() {}
+    let closed = send(&transport, &url, Kind::PublicRead).await.unwrap_err().to_string();
+    transport.pause_until_ms(NOW_MS + 3_600_000);
+    let paused = send(&transport, &url, Kind::Write).await.unwrap_err().to_string();
+    for (words, cause) in [(closed, "failed too often"), (paused, "asked for a pause")] {
+        assert!(words.contains(cause) && !words.contains(char::is_numeric), "{words}");
+    }
+}
+
+#[tokio::test]
 async fn an_order_that_waited_for_its_turn_does_not_leave_after_a_stop() {
     let server = Server::answering(|_, _| reply(200, "", "{}"));
     let transport = transport(&server.url());

@@ -14,7 +14,10 @@ use tokio::time::Instant;
 /// Second tries per minute that are always granted, and their share of the requests beyond that.
 const RETRIES_ALWAYS: u32 = 10;
 const RETRIES_PERCENT: u32 = 10;
+// Without the seconds that are left: a message whose figures change is told again each time.
 const USED_UP: &str = "the venue's limit is used up";
+const PAUSED: &str = "the venue asked for a pause";
+const FAILED_TOO_OFTEN: &str = "the host failed too often and is left alone for a while";
 
 /// Gates by host. Everything in a process that talks to exchanges shares one.
 #[derive(Clone, Default)]
@@ -87,10 +90,8 @@ impl HostGate {
         // An order is nothing to try out with whether a host is well again: reads do that.
         let may_probe = kind != Kind::Write;
         self.breaker(kind).admit(Instant::now(), may_probe).map_err(|closed| {
-            let seconds = closed.as_secs().max(1);
-            TransportError::NotSent(format!(
-                "the host failed too often and is left alone for {seconds} s"
-            ))
+            tracing::debug!(seconds = closed.as_secs(), FAILED_TOO_OFTEN);
+            TransportError::NotSent(FAILED_TOO_OFTEN.to_owned())
         })?;
         let admitted = self.wait_for_turn(kind, charges, deadline).await;
         if admitted.is_err() {
@@ -127,7 +128,7 @@ impl HostGate {
         }
         // Last, so that a pause that was asked for while this one waited is kept too.
         while let Some(left) = self.paused_for() {
-            sleep_within(left, deadline, "the venue asked for a pause").await?;
+            sleep_within(left, deadline, PAUSED).await?;
         }
         Ok(())
     }
@@ -189,8 +190,8 @@ impl RetryBudget {
 async fn sleep_within(wait: Duration, deadline: Instant, why: &str) -> Result<(), TransportError> {
     let until = Instant::now() + wait;
     if until > deadline {
-        let seconds = wait.as_secs() + 1;
-        return Err(TransportError::NotSent(format!("{why}; {seconds} s are left")));
+        tracing::debug!(seconds = wait.as_secs(), why);
+        return Err(TransportError::NotSent(why.to_owned()));
     }
     tokio::time::sleep_until(until).await;
     Ok(())
