@@ -7,8 +7,8 @@ mod loopback;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use keel_core::time::Timestamp;
-use keel_venues::api::{Bucket, ExchangeApi, Used, VenueFacts};
-use keel_venues::client::{Gates, HttpOptions, HttpTransport, measure_clock};
+use keel_venues::api::{Answer, ApiError, Bucket, ExchangeApi, Used, VenueFacts};
+use keel_venues::client::{ClockSample, Gates, HttpOptions, HttpTransport, measure_clock};
 use keel_venues::http::{Kind, TransportError};
 use keel_venues::venue::{Connection, Keys, venue};
 use loopback::{FACTS, NOW_MS, Server, options, reply, send, transport};
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -422,6 +422,35 @@ async fn the_clock_of_the_venue_is_measured_and_used() {
     let signed = server.requests.lock().unwrap().last().unwrap().clone();
     assert!(signed.contains("timestamp=1700000004321&"), "{signed}");
     assert_eq!(api.time().await.unwrap(), Timestamp::from_ms(1_700_000_004_321));
+}
+
+/// What is measured when the questions take this long, in milliseconds.
+async fn measured(took_ms: [i64; 3]) -> Answer<ClockSample> {
+    let server = Server::answering(|_, _| reply(200, "", "{\"serverTime\":1700000050000}"));
+    let transport = Arc::new(transport_for_binance(&server.url()));
+    let api = binance(Arc::clone(&transport), &server.url());
+    let readings = AtomicUsize::new(0);
+    let clock = || {
+        let (question, answered) = {
+            let reading = readings.fetch_add(1, Ordering::SeqCst);
+            (reading / 2, reading % 2 == 1)
+        };
+        NOW_MS + if answered { took_ms[question] } else { 0 }
+    };
+    measure_clock(&*api, clock).await
+}
+
+#[tokio::test]
+async fn f051_an_answer_that_waited_says_nothing_about_the_clock() {
+    let sample = measured([16_000, 300, 1]).await.unwrap();
+    assert_eq!((sample.offset_ms, sample.round_trip_ms), (49_850, 300), "quick enough");
+    let sample = measured([1400, 800, 1000]).await.unwrap();
+    assert_eq!((sample.offset_ms, sample.round_trip_ms), (49_600, 800));
+    let sample = measured([16_000, 2000, 2001]).await.unwrap();
+    assert_eq!((sample.offset_ms, sample.round_trip_ms), (49_000, 2000));
+    // The clock was set back during the last one.
+    let late = measured([16_000, 2001, -1]).await;
+    assert!(matches!(late, Err(ApiError::Unknown(_))), "{late:?}");
 }
 
 fn transport_for_binance(url: &str) -> HttpTransport {
