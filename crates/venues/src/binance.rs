@@ -133,17 +133,20 @@ impl Binance {
         Ok(self.connection.transport.send(Kind::PublicRead, &[charge], &build).await?)
     }
 
+    /// A signed request; also tells the moment of its signature.
     async fn private(
         &self,
         method: Method,
         path: &str,
         charges: &[Charge],
         parameters: Parameters,
-    ) -> Answer<Value> {
+    ) -> Answer<(Value, i64)> {
         let keys = self.keys()?;
         let url = self.url(path);
         let kind = if method == Method::Get { Kind::PrivateRead } else { Kind::Write };
+        let signed_at = AtomicI64::new(0);
         let build = |now_ms| {
+            signed_at.store(now_ms, Ordering::Relaxed);
             let text = signed(keys, now_ms, &parameters);
             let mut headers = vec![("X-MBX-APIKEY", keys.api_key.to_string())];
             if method != Method::Post {
@@ -152,11 +155,12 @@ impl Binance {
             headers.push(("Content-Type", "application/x-www-form-urlencoded".to_owned()));
             Request { method, url: url.clone(), headers, body: Some(text) }
         };
-        body(&self.connection.transport.send(kind, charges, &build).await?)
+        let reply = self.connection.transport.send(kind, charges, &build).await?;
+        Ok((body(&reply)?, signed_at.load(Ordering::Relaxed)))
     }
 
     async fn read(&self, path: &str, units: u32, parameters: Parameters) -> Answer<Value> {
-        self.private(Method::Get, path, &[weight(units)], parameters).await
+        Ok(self.private(Method::Get, path, &[weight(units)], parameters).await?.0)
     }
 
     async fn quotes(&self, symbols: &[Symbol]) -> Answer<Vec<TickerQuote>> {
@@ -188,12 +192,11 @@ impl Binance {
         since: Timestamp,
         id: (&str, &'static str),
     ) -> Answer<Vec<Value>> {
-        let now_ms = AtomicI64::new(0);
         let market = ("symbol", market_id(symbol));
         let limit = ("limit", PAGE.to_string());
         let first = vec![market.clone(), ("startTime", since.ms().to_string()), limit.clone()];
-        let mut rows = self.dated(path, first, &now_ms).await?;
-        let now = now_ms.load(Ordering::Relaxed);
+        let (page, now) = self.private(Method::Get, path, &[weight(20)], first).await?;
+        let mut rows = items(&page)?.to_vec();
         if now - since.ms() < SPAN_MS {
             self.further_pages(path, &market, id, &mut rows, None).await?;
             return Ok(rows);
@@ -214,29 +217,6 @@ impl Binance {
             start = end + 1;
         }
         Ok(rows)
-    }
-
-    /// Like [`Self::read`], and tells the moment at which it was signed.
-    async fn dated(
-        &self,
-        path: &str,
-        parameters: Parameters,
-        now_ms: &AtomicI64,
-    ) -> Answer<Vec<Value>> {
-        let keys = self.keys()?;
-        let url = self.url(path);
-        let build = |now: i64| {
-            now_ms.store(now, Ordering::Relaxed);
-            Request {
-                method: Method::Get,
-                url: with_query(&url, &signed(keys, now, &parameters)),
-                headers: vec![("X-MBX-APIKEY", keys.api_key.to_string())],
-                body: None,
-            }
-        };
-        let reply =
-            self.connection.transport.send(Kind::PrivateRead, &[weight(20)], &build).await?;
-        Ok(items(&body(&reply)?)?.to_vec())
     }
 
     /// Continues full pages by number until one is not full, or reaches beyond `end`.
@@ -373,7 +353,7 @@ impl ExchangeApi for Binance {
             amount,
         ];
         let charges = [weight(1), Charge { bucket: "orders", units: 1 }];
-        let value = self.private(Method::Post, "/api/v3/order", &charges, parameters).await?;
+        let (value, _) = self.private(Method::Post, "/api/v3/order", &charges, parameters).await?;
         if text(&value, "symbol")? != market || text(&value, "clientOrderId")? != order.id.as_str()
         {
             return Err(unknown("the acknowledgement of another order"));
@@ -447,7 +427,8 @@ impl ExchangeApi for Binance {
 
     async fn cancel(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
         let parameters = vec![("symbol", market_id(symbol)), reference(of)];
-        let value = self.private(Method::Delete, "/api/v3/order", &[weight(1)], parameters).await?;
+        let path = "/api/v3/order";
+        let (value, _) = self.private(Method::Delete, path, &[weight(1)], parameters).await?;
         name(&value, "orderId").map(drop)
     }
 
@@ -458,6 +439,6 @@ impl ExchangeApi for Binance {
         }
         let charge = Charge { bucket: "wallet", units: 1 };
         let path = "/sapi/v1/account/apiRestrictions";
-        read::key_rights(&self.private(Method::Get, path, &[charge], Vec::new()).await?)
+        read::key_rights(&self.private(Method::Get, path, &[charge], Vec::new()).await?.0)
     }
 }
