@@ -1,10 +1,12 @@
 //! What stands between every adapter and the program: venues repeat keys in their messages, and
-//! messages go to logs and chats.
+//! messages go to logs and chats; and a signed read that was refused for its time is worth one more try.
 
 use crate::api::{
     Answer, ApiError, Book, ExchangeApi, KeyRights, MarketOrder, OrderState, OwnTrade, Placed,
-    Reference, TickerQuote, VenueFacts,
+    Reference, Refusal, TickerQuote, VenueFacts,
 };
+use crate::client::measure_clock;
+use crate::http::Transport;
 use crate::venue::{Connection, Keys};
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
@@ -14,23 +16,42 @@ use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// The adapter that `make` makes, in whose errors no key is left.
+/// The adapter that `make` makes, in whose errors no key is left, and whose reads set the clock right.
 pub(crate) fn guarded<A: ExchangeApi + 'static>(
     connection: Connection,
     make: impl FnOnce(Connection) -> A,
 ) -> Box<dyn ExchangeApi> {
     let secrets = Secrets::new(connection.keys.as_ref());
-    Box::new(Guarded { api: make(connection), secrets })
+    let transport = Arc::clone(&connection.transport);
+    Box::new(Guarded { api: make(connection), transport, secrets })
 }
 
 struct Guarded<A> {
     api: A,
+    transport: Arc<dyn Transport>,
     secrets: Secrets,
 }
 
-impl<A> Guarded<A> {
+impl<A: ExchangeApi> Guarded<A> {
+    /// A signed read. Orders never come here: nothing may send them twice.
+    async fn read<T, F>(&self, ask: impl Fn() -> F + Send + Sync) -> Answer<T>
+    where
+        T: Send,
+        F: Future<Output = Answer<T>> + Send,
+    {
+        let mut answer = ask().await;
+        if matches!(answer, Err(ApiError::Refused { refusal: Refusal::Clock, .. }))
+            && let Ok(sample) = measure_clock(&self.api, || self.transport.local_now_ms()).await
+        {
+            self.transport.set_clock_offset(sample.offset_ms);
+            answer = ask().await;
+        }
+        self.hide(answer)
+    }
+
     fn hide<T>(&self, answer: Answer<T>) -> Answer<T> {
         answer.map_err(|error| match error {
             ApiError::Refused { refusal, code, message } => ApiError::Refused {
@@ -127,7 +148,7 @@ impl<A: ExchangeApi> ExchangeApi for Guarded<A> {
     }
 
     async fn balances(&self) -> Answer<BTreeMap<Ticker, Balance>> {
-        self.hide(self.api.balances().await)
+        self.read(move || self.api.balances()).await
     }
 
     async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
@@ -135,30 +156,30 @@ impl<A: ExchangeApi> ExchangeApi for Guarded<A> {
     }
 
     async fn order(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
-        self.hide(self.api.order(symbol, of).await)
+        self.read(move || self.api.order(symbol, of)).await
     }
 
     async fn open_orders(&self, symbol: Option<&Symbol>) -> Answer<Vec<OrderState>> {
-        self.hide(self.api.open_orders(symbol).await)
+        self.read(move || self.api.open_orders(symbol)).await
     }
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
-        self.hide(self.api.closed_orders(symbol, since).await)
+        self.read(move || self.api.closed_orders(symbol, since)).await
     }
 
     async fn own_trades(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OwnTrade>> {
-        self.hide(self.api.own_trades(symbol, since).await)
+        self.read(move || self.api.own_trades(symbol, since)).await
     }
 
     async fn own_trades_in(
         &self,
         markets: &[(Symbol, Timestamp)],
     ) -> Answer<BTreeMap<Symbol, Vec<OwnTrade>>> {
-        self.hide(self.api.own_trades_in(markets).await)
+        self.read(move || self.api.own_trades_in(markets)).await
     }
 
     async fn order_trades(&self, symbol: &Symbol, venue_order_id: &str) -> Answer<Vec<OwnTrade>> {
-        self.hide(self.api.order_trades(symbol, venue_order_id).await)
+        self.read(move || self.api.order_trades(symbol, venue_order_id)).await
     }
 
     async fn cancel(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
@@ -166,7 +187,7 @@ impl<A: ExchangeApi> ExchangeApi for Guarded<A> {
     }
 
     async fn key_rights(&self) -> Answer<KeyRights> {
-        self.hide(self.api.key_rights().await)
+        self.read(move || self.api.key_rights()).await
     }
 }
 

@@ -99,4 +99,11 @@ pub trait Transport: Send + Sync {
     /// The venue published how many units of a bucket it grants: they are the limit from now on,
     /// unless they cannot be true.
     fn adopt(&self, bucket: &str, units: u32);
+
+    /// This computer's time in milliseconds.
+    fn local_now_ms(&self) -> i64;
+
+    /// The venue's clock minus this computer's, in milliseconds: requests are built with the venue's
+    /// time by it from now on.
+    fn set_clock_offset(&self, offset_ms: i64);
 }

@@ -226,6 +226,12 @@ impl Transport for Script {
     fn pause(&self, _wait: Duration) {}
 
     fn adopt(&self, _bucket: &str, _units: u32) {}
+
+    fn local_now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    fn set_clock_offset(&self, _offset_ms: i64) {}
 }
 
 const fn verb(method: Method) -> &'static str {

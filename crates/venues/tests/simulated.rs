@@ -196,8 +196,10 @@ async fn refusals_are_told_by_their_kind() {
         unknown.symbol = "NOPE/USDT".parse().unwrap();
         assert_eq!(refusal(api.market_order(&unknown).await), Refusal::Market, "{id}");
         venue.transport.set_clock_offset(-120_000);
-        assert_eq!(refusal(api.balances().await), Refusal::Clock, "{id}");
-        venue.transport.set_clock_offset(0);
+        let late = order(4, Side::Buy, base("0.01"));
+        assert_eq!(refusal(api.market_order(&late).await), Refusal::Clock, "{id}");
+        assert!(api.balances().await.is_ok(), "{id}: a read measures the clock again");
+        assert!(venue.transport.clock_offset().abs() < 2000, "{id}");
         simex.set_market(place, "BTC/USDT", MarketStatus::Halted);
         let halted = api.market_order(&order(3, Side::Buy, base("0.01"))).await;
         assert!(

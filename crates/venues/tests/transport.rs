@@ -6,8 +6,12 @@ mod loopback;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use keel_core::amount::{Price, Qty};
+use keel_core::order::{ClientOrderId, Side};
 use keel_core::time::Timestamp;
-use keel_venues::api::{Answer, ApiError, Bucket, ExchangeApi, Used, VenueFacts};
+use keel_venues::api::{
+    Answer, ApiError, Bucket, ExchangeApi, MarketOrder, OrderAmount, Refusal, Used, VenueFacts,
+};
 use keel_venues::client::{ClockSample, Gates, HttpOptions, HttpTransport, measure_clock};
 use keel_venues::http::{Kind, TransportError};
 use keel_venues::venue::{Connection, Keys, venue};
@@ -451,6 +455,42 @@ async fn f051_an_answer_that_waited_says_nothing_about_the_clock() {
     // The clock was set back during the last one.
     let late = measured([16_000, 2001, -1]).await;
     assert!(matches!(late, Err(ApiError::Unknown(_))), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_read_refused_for_its_time_is_asked_once_more_after_the_clock_was_measured() {
+    let refused = "{\"code\":-1021,\"msg\":\"Timestamp is outside of the recvWindow.\"}";
+    let account = "{\"balances\":[{\"asset\":\"BTC\",\"free\":\"1\",\"locked\":\"0\"}]}";
+    for is_repaired in [true, false] {
+        let server = Server::answering(move |head, _| {
+            if head.starts_with("GET /api/v3/time") {
+                reply(200, "", "{\"serverTime\":1700000004321}")
+            } else if is_repaired && head.contains("timestamp=1700000004321&") {
+                reply(200, "", account)
+            } else {
+                reply(400, "", refused)
+            }
+        });
+        let transport = Arc::new(transport_for_binance(&server.url()));
+        let api = binance(Arc::clone(&transport), &server.url());
+        let order = MarketOrder {
+            id: ClientOrderId::derive("deployment of a test", 7, 0, 0),
+            symbol: "BTC/USDT".parse().unwrap(),
+            side: Side::Buy,
+            amount: OrderAmount::Base(Qty::new("0.5".parse().unwrap())),
+            reference_price: Price::new("50000".parse().unwrap()),
+        };
+        let answer = api.market_order(&order).await;
+        let clock =
+            |error: &ApiError| matches!(error, ApiError::Refused { refusal: Refusal::Clock, .. });
+        assert!(answer.as_ref().is_err_and(clock), "{answer:?}");
+        assert_eq!((server.count(), transport.clock_offset()), (1, 0), "an order is sent once");
+        let answer = api.balances().await;
+        assert_eq!(server.count(), 4, "the order, the read, the time and the read again");
+        assert_eq!(transport.clock_offset(), 4321);
+        assert_eq!(answer.is_ok(), is_repaired, "{answer:?}");
+        assert!(is_repaired || answer.as_ref().is_err_and(clock), "{answer:?}");
+    }
 }
 
 fn transport_for_binance(url: &str) -> HttpTransport {

@@ -260,4 +260,12 @@ impl Transport for HttpTransport {
     fn adopt(&self, bucket: &str, units: u32) {
         self.gate.adopt(bucket, units);
     }
+
+    fn local_now_ms(&self) -> i64 {
+        (self.options.clock)()
+    }
+
+    fn set_clock_offset(&self, offset_ms: i64) {
+        Self::set_clock_offset(self, offset_ms);
+    }
 }

@@ -93,6 +93,12 @@ impl Transport for Canned {
     fn adopt(&self, bucket: &str, units: u32) {
         self.adopted.lock().unwrap().push((bucket.to_owned(), units));
     }
+
+    fn local_now_ms(&self) -> i64 {
+        NOW_MS
+    }
+
+    fn set_clock_offset(&self, _offset_ms: i64) {}
 }
 
 /// The adapter of a venue over this transport, with keys of the form that the venue wants.
