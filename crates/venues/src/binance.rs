@@ -231,8 +231,11 @@ impl Binance {
         let mut page = rows.len();
         while page >= PAGE {
             let Some(last) = read::last_id(rows, key)? else { return Ok(()) };
-            let next =
-                vec![market.clone(), (from, (last + 1).to_string()), ("limit", PAGE.to_string())];
+            let next = vec![
+                market.clone(),
+                (from, last.saturating_add(1).to_string()),
+                ("limit", PAGE.to_string()),
+            ];
             let reply = self.read(path, 20, next).await?;
             let more = items(&reply)?;
             page = more.len();

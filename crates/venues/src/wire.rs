@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(decimal(&value, "e").unwrap().to_string(), "0.00000001");
         assert!(decimal(&value, "z").is_err());
         let padded = json!({"v": "12345678901234567890.000000000000000000"});
-        assert_eq!(decimal(&padded, "v").unwrap().to_string(), "12345678901234567890");
+        assert_eq!(exact(&padded["v"]).unwrap().to_string(), "12345678901234567890");
         for bad in [json!("NaN"), json!(""), json!("0x10"), json!(null), json!([1]), json!("1 000")]
         {
             assert!(decimal(&json!({ "v": bad }), "v").is_err(), "{bad}");

@@ -11,7 +11,7 @@ use keel_venues::venue::VENUES;
 use serde_json::Value;
 use std::sync::Arc;
 use support::calls::{CALLS, call};
-use support::{Canned, adapter, buy};
+use support::{Canned, NOW_MS, adapter, buy};
 
 /// What became of a call that met this reply each time it asked.
 async fn met(venue: &str, name: &str, status: u16, body: &str) -> Answer<String> {
@@ -360,6 +360,21 @@ async fn two_levels_or_two_balances_of_7e28_are_no_book_and_no_account() {
             refuses(venue, name, 200, &body).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_full_page_that_ends_with_the_last_number_there_is_is_read() {
+    let row = |id: u64| {
+        format!(
+            r#"{{"symbol":"BTCUSDT","id":{id},"orderId":28,"price":"1","qty":"1","quoteQty":"1","commission":"0","commissionAsset":"BNB","time":{NOW_MS},"isBuyer":true}}"#
+        )
+    };
+    let rows: Vec<String> = (0..999).chain([u64::MAX]).map(row).collect();
+    let page = format!("[{}]", rows.join(","));
+    let transport = Canned::new(&[(200, &page), (200, "[]")]);
+    let answer = call(&*adapter("binance", Arc::clone(&transport)), "own_trades").await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(transport.requests().len(), 2);
 }
 
 #[tokio::test]
