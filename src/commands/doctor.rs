@@ -4,7 +4,7 @@ use super::check;
 use super::findings::{Report, conclude};
 use crate::cli::{self, ConfigArg};
 use crate::exit::Failure;
-use crate::live::account::objection;
+use crate::live::account::{ending, objection};
 use crate::live::coingecko;
 use crate::live::connect::{Link, Links};
 use crate::simulation;
@@ -42,8 +42,6 @@ const OFFSET_NOTE_MS: i64 = 500;
 const OFFSET_PROBLEM_MS: i64 = 30_000;
 /// Free space below which a journal may not live for long.
 const FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
-/// A key that ends within so many days is worth a note.
-const KEY_DAYS: i64 = 14;
 
 /// Runs the command.
 ///
@@ -207,11 +205,8 @@ fn rights_found(id: &VenueId, rights: &KeyRights, report: &mut Report) {
     if rights.address_bound == Some(false) {
         report.note(id, "the key works from any address: bind it to this computer's");
     }
-    if let Some(end) = rights.expires_at {
-        let days = end.since_ms(MachineTime.now()) / 86_400_000;
-        if days <= KEY_DAYS {
-            report.note(id, format!("the key ends in {days} days ({end})"));
-        }
+    if let Some(text) = ending(rights, MachineTime.now()) {
+        report.note(id, text);
     }
 }
 

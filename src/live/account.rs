@@ -8,6 +8,7 @@ use keel_core::order::{ClientOrderId, Fill, Intent, Outcome};
 use keel_core::policy::Policy;
 use keel_core::ports::{Broker, MarketData, PortError};
 use keel_core::state::Balance;
+use keel_core::time::Timestamp;
 use keel_live::broker::LiveBroker;
 use keel_live::renew;
 use keel_live::time::Time;
@@ -22,6 +23,8 @@ const RIGHTS_EVERY_MS: i64 = 24 * 3_600_000;
 /// A key that is rejected is asked about again after a minute, and after twice the time each time it
 /// still is: venues lock out addresses that keep on trying.
 const REJECTED_EVERY_MS: std::ops::RangeInclusive<i64> = 60_000..=3_600_000;
+/// A key that ends within this time is told.
+const ENDING_MS: i64 = 14 * 86_400_000;
 /// A clock that is further off than this is said.
 const OFFSET_MS_MAX: i64 = 1000;
 
@@ -40,6 +43,8 @@ pub struct RealAccount {
     refused: BTreeMap<VenueId, String>,
     /// Venues that reject the key itself: when they are asked again, and how long they were left alone.
     rejected: BTreeMap<VenueId, (i64, i64)>,
+    /// Keys that end soon, and when.
+    ending: BTreeMap<VenueId, String>,
 }
 
 /// Why a key must not be used, if it must not.
@@ -66,6 +71,13 @@ pub fn objection(rights: &KeyRights) -> Option<String> {
     None
 }
 
+/// What to say of a key that ends soon.
+#[must_use]
+pub fn ending(rights: &KeyRights, now: Timestamp) -> Option<String> {
+    let end = rights.expires_at.filter(|end| end.since_ms(now) <= ENDING_MS)?;
+    Some(format!("the API key ends at {end}; make a new one before"))
+}
+
 impl RealAccount {
     /// Accounts behind `links`.
     #[must_use]
@@ -80,6 +92,7 @@ impl RealAccount {
             verified_ms: BTreeMap::new(),
             lost: Mutex::default(),
             rejected: BTreeMap::new(),
+            ending: BTreeMap::new(),
         }
     }
 
@@ -121,7 +134,13 @@ impl RealAccount {
                 continue;
             }
             let objection = match link.api.key_rights().await {
-                Ok(rights) => objection(&rights),
+                Ok(rights) => {
+                    match ending(&rights, self.time.now()) {
+                        Some(text) => self.ending.insert(id.clone(), text),
+                        None => self.ending.remove(id),
+                    };
+                    objection(&rights)
+                }
                 Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) => {
                     let wait_ms = pause.map_or(*REJECTED_EVERY_MS.start(), |(_, last_ms)| {
                         (2 * last_ms).min(*REJECTED_EVERY_MS.end())
@@ -141,7 +160,8 @@ impl RealAccount {
                 self.refused.remove(id);
             }
         }
-        notes.extend(self.refused.iter().map(|(id, why)| format!("{id}: {why}")));
+        let keys = self.refused.iter().chain(&self.ending);
+        notes.extend(keys.map(|(id, why)| format!("{id}: {why}")));
         if let Err(error) = self.links.save_pauses(&self.config) {
             notes.push(format!("the pauses of exchanges could not be saved: {error}"));
         }

@@ -2,7 +2,7 @@
 
 use crate::support::{Bench, rising};
 use async_trait::async_trait;
-use keel::live::account::RealAccount;
+use keel::live::account::{RealAccount, ending};
 use keel::live::connect::Links;
 use keel::live::session::Account as _;
 use keel_core::amount::{Money, Price, Qty};
@@ -15,6 +15,7 @@ use keel_live::time::{MachineTime, Time};
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::journal::RequestRecord;
 use keel_simex::prices::Place;
+use keel_venues::api::KeyRights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -258,6 +259,17 @@ fn what_differs_in_figures_only_is_told_in_the_same_words() {
         .collect();
     assert!(told[4].iter().any(|note| note.contains("is left alone for")), "{told:?}");
     assert_eq!(told[3], told[4]);
+}
+
+#[test]
+fn a_key_that_ends_within_two_weeks_is_told() {
+    let now = Timestamp::from_ms(1_700_000_000_000);
+    let rights =
+        |days| KeyRights { expires_at: Some(now.plus_ms(days * DAY_MS)), ..KeyRights::default() };
+    assert_eq!(ending(&rights(15), now), None);
+    assert_eq!(ending(&KeyRights::default(), now), None);
+    let told = ending(&rights(10), now).unwrap();
+    assert!(told.contains("API key ends at 2023-11-24"), "{told}");
 }
 
 #[test]
