@@ -149,7 +149,7 @@ pub struct Trade {
     pub slippage_value: Money,
     /// `filled` or `partial`.
     pub outcome: String,
-    /// What made the cycle distribute: `start`, `signals`, `funds` or `requested`.
+    /// What made the cycle distribute: `start`, `signals`, `funds`, `unfinished` or `requested`.
     pub trigger: String,
     /// Why the base was traded.
     pub why: Why,
