@@ -57,6 +57,9 @@ pub(crate) fn total_unknown(
     }
     policy.assets.iter().find_map(|asset| {
         let (ticker, known) = state.assets.get_key_value(&asset.ticker)?;
+        if known.price.is_some() {
+            return None;
+        }
         let doubt = seen.doubted.get(ticker);
         let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
         // What has no market, or is not listed yet on a tape, has no value that anybody could tell.
@@ -64,8 +67,7 @@ pub(crate) fn total_unknown(
             && known.balance.free.is_positive()
             && seen.markets.get(&asset.venue).is_some_and(|known| known.contains_key(&symbol));
         let why = doubt.map_or_else(String::new, |doubt| format!(": {doubt}"));
-        let lacks = known.price.is_none() && (has_value || doubt.is_some());
-        lacks.then(|| format!("{ticker} never had a price{why}"))
+        (has_value || doubt.is_some()).then(|| format!("{ticker} never had a price{why}"))
     })
 }
 
