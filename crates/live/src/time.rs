@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use keel_core::ports::Clock;
 use keel_core::time::Timestamp;
-use keel_venues::api::{Answer, ApiError, ExchangeApi};
+use keel_venues::api::{Answer, ExchangeApi};
+use keel_venues::client::measure_clock;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,27 +43,9 @@ impl Time for MachineTime {
     }
 }
 
-/// Half of the round trip may be wrong: of a longer one, as of a read that was tried again, nothing
-/// follows.
-const ROUND_TRIP_MS_MAX: i64 = 2000;
-
-/// How far a venue's clock is ahead of ours, in milliseconds. An answer that comes too late is asked for
-/// once more.
+/// How far a venue's clock is ahead of ours, in milliseconds.
 pub(crate) async fn clock_offset_ms(api: &dyn ExchangeApi, time: &dyn Time) -> Answer<i64> {
-    for _ in 0..2 {
-        let (before, from_ms) = (time.now(), time.monotonic_ms());
-        let theirs = api.time().await?;
-        let round_trip_ms = time.monotonic_ms() - from_ms;
-        // The clock itself shows another time when it was set meanwhile, or the machine slept.
-        let is_short = |ms| (0..=ROUND_TRIP_MS_MAX).contains(&ms);
-        if is_short(round_trip_ms) && is_short(time.now().since_ms(before)) {
-            return Ok(theirs.ms() - (before.ms() + round_trip_ms / 2));
-        }
-    }
-    Err(ApiError::Unknown(format!(
-        "its time was on its way for longer than {} seconds",
-        ROUND_TRIP_MS_MAX / 1000
-    )))
+    measure_clock(api, || time.now().ms()).await.map(|sample| sample.offset_ms)
 }
 
 /// A duration in milliseconds, at most what an `i64` holds.

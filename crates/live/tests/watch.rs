@@ -74,9 +74,9 @@ fn f046_a_clock_that_is_told_too_late_is_asked_for_once_more_and_then_not_believ
     desk.buy(0);
     let checkpoint = desk.broker.checkpoint().unwrap();
     assert!(checkpoint.contains("\"offset_ms\":0,"), "{checkpoint}");
-    desk.venue.inner().late_reads_ms = [15_000; 2].into();
+    desk.venue.inner().late_reads_ms = [15_000; 3].into();
     let found = desk.reconcile();
-    assert!(found.unread[&venue("double")].contains("longer than 2 seconds"), "{found:?}");
+    assert!(found.unread[&venue("double")].contains("came too late"), "{found:?}");
 }
 
 #[test]
