@@ -62,16 +62,25 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 /// Whether `keel trade` would take the addresses and settings of what it connects to. Nothing is
 /// connected to here.
 fn connections(config: &Config, report: &mut Report) -> Result<(), Failure> {
-    let credentials = cli::resolve_credentials(config)?;
-    let keys = Some(&credentials).filter(|_| !config.bot.dry_run);
     let _guard = simulation::runtime()?.enter();
-    let refusals = [
-        Links::new(config, keys).err(),
-        coingecko(config, &credentials, false).err(),
-        telegram_settings(config, &credentials).err(),
-    ];
-    for refusal in refusals.into_iter().flatten() {
-        let text = format!("keel trade would refuse it: {}", refusal.message);
+    let refusals = match cli::resolve_credentials(config) {
+        Err(failure) => vec![failure],
+        Ok(credentials) => {
+            let keys = Some(&credentials).filter(|_| !config.bot.dry_run);
+            [
+                Links::new(config, keys).err(),
+                coingecko(config, &credentials, false).err(),
+                telegram_settings(config, &credentials).err(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
+        }
+    };
+    for refusal in refusals {
+        let problems = refusal.problems.iter().map(ToString::to_string);
+        let words: Vec<String> = std::iter::once(refusal.message.clone()).chain(problems).collect();
+        let text = format!("keel trade would refuse it: {}", words.join("; "));
         // A replay needs none of them.
         if config.bot.dry_run {
             report.note("connections", text);

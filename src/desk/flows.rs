@@ -88,7 +88,12 @@ impl Change {
             *free = -*free;
         }
         for (ticker, (free, price)) in &now.holdings {
-            amounts.entry(ticker.clone()).or_insert((Decimal::ZERO, *price)).0 += *free;
+            let change = amounts.entry(ticker.clone()).or_insert((Decimal::ZERO, *price));
+            change.0 += *free;
+            // It had none before.
+            if change.1.is_zero() {
+                change.1 = *price;
+            }
         }
         let is_one = before.cycle > 0 && amounts.values().any(|(amount, _)| !amount.is_zero());
         is_one.then_some(Self { from: before.cycle, to: now.cycle, amounts })

@@ -85,15 +85,19 @@ pub(super) fn daily(
 /// The first cycle that ended and knew what everything is worth. A crash may have cost some.
 fn first_cycle(reader: &Reader) -> Result<Option<CycleRow>, JournalError> {
     let last = reader.cycle(None)?.map_or(0, |cycle| cycle.cycle);
-    for number in 1..=last {
-        if let Some(cycle) = reader.cycle(Some(number))? {
-            let decisions = reader.decisions(number)?;
+    for at in 1..=last {
+        if let Some(cycle) = reader.cycle(Some(at))?.filter(|cycle| is_worth(&cycle.total_before)) {
+            let decisions = reader.decisions(at)?;
             if decisions.iter().all(|decision| decision.reason != "total_unknown") {
                 return Ok(Some(cycle));
             }
         }
     }
     Ok(None)
+}
+
+fn is_worth(total: &str) -> bool {
+    number(total) > Decimal::ZERO
 }
 
 /// What each asset gained: what it is worth now and brought, less what it was worth and cost.

@@ -128,13 +128,13 @@ impl RealAccount {
             if age_ms < RIGHTS_EVERY_MS && !self.lost().contains_key(id) {
                 continue;
             }
-            let pause = self.rejected.remove(id);
-            if let Some(pause) = pause.filter(|(again_ms, _)| now_ms < *again_ms) {
-                self.rejected.insert(id.clone(), pause);
+            let pause = self.rejected.get(id).copied();
+            if pause.is_some_and(|(again_ms, _)| now_ms < again_ms) {
                 continue;
             }
             let objection = match link.api.key_rights().await {
                 Ok(rights) => {
+                    self.rejected.remove(id);
                     match ending(&rights, self.time.now()) {
                         Some(text) => self.ending.insert(id.clone(), text),
                         None => self.ending.remove(id),

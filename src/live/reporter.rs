@@ -57,6 +57,7 @@ pub struct Reporter {
     /// What is wrong with assets and venues, so that only changes are told.
     stale: BTreeSet<Ticker>,
     caps_stale: bool,
+    total_unknown: bool,
     refused_caps: BTreeSet<Ticker>,
     away: BTreeMap<VenueId, String>,
 }
@@ -73,6 +74,7 @@ impl Reporter {
             export_error: None,
             stale: BTreeSet::new(),
             caps_stale: false,
+            total_unknown: false,
             refused_caps: BTreeSet::new(),
             away: BTreeMap::new(),
         }
@@ -268,6 +270,15 @@ impl Reporter {
             let title = format!("{venue} is back");
             self.notifier.notify(Message::new(EventKind::ExchangeStatus, title));
         }
+        let unknown = record.decisions.iter().find_map(|decision| match &decision.reason {
+            Some(reason @ Reason::TotalUnknown { .. }) => Some(reason.to_string()),
+            _ => None,
+        });
+        if let Some(why) = unknown.as_ref().filter(|_| !self.total_unknown) {
+            tracing::warn!("nothing is traded: {why}");
+            let message = Message::new(EventKind::Halt, "Nothing is traded");
+            self.notifier.notify(message.body(why.clone()));
+        }
         let caps_stale = record.decisions.iter().any(|decision| decision.cap_stale);
         if caps_stale && !self.caps_stale {
             let title = "Market capitalisations are old; they are still used";
@@ -276,6 +287,7 @@ impl Reporter {
         self.stale = stale;
         self.away = away;
         self.caps_stale = caps_stale;
+        self.total_unknown = unknown.is_some();
     }
 
     fn write_files(&mut self, config: &Config, state: &State) {

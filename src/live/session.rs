@@ -29,6 +29,8 @@ const DEADLINE: Duration = Duration::from_secs(15 * 60);
 const STOP_GRACE: Duration = Duration::from_millis(2500);
 /// Accounts are compared with the venues this often, and before the first cycle.
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
+/// And this often while they ask for it.
+const RECONCILE_SOON: Duration = Duration::from_secs(10);
 /// Intents of so many days can be named as ours when a venue lists them.
 const KNOWN_DAYS: i64 = 8;
 
@@ -242,14 +244,18 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
 
     /// Compares the accounts when it is time, or when they ask for it.
     async fn compare(&mut self, compared_at: &mut Option<Instant>) -> Result<Option<()>, Failure> {
-        let is_due = compared_at.is_none_or(|at| at.elapsed() >= RECONCILE_EVERY);
-        if is_due || self.broker.broker().wants_comparison() {
+        let every = self.compare_every();
+        if compared_at.is_none_or(|at| at.elapsed() >= every) {
             if self.reconcile().await?.is_none() {
                 return Ok(None);
             }
             *compared_at = Some(Instant::now());
         }
         Ok(Some(()))
+    }
+
+    fn compare_every(&mut self) -> Duration {
+        if self.broker.broker().wants_comparison() { RECONCILE_SOON } else { RECONCILE_EVERY }
     }
 
     /// Reads what the cycle will ask for.
@@ -278,9 +284,13 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     }
 
     /// Waits for the next cycle, tells when trading is paused or goes on, and compares the accounts
-    /// meanwhile. An order whose outcome nobody knows is not left alone for longer than a minute.
+    /// meanwhile. An order whose outcome nobody knows is not left alone for longer than a minute, a trade
+    /// that was not ours for ten seconds.
     async fn wait(&mut self, compared_at: &mut Instant) -> Result<(), Failure> {
-        let until = Instant::now() + self.config.current().bot.cycle_sleep;
+        let mut until = Instant::now() + self.config.current().bot.cycle_sleep;
+        if self.broker.broker().wants_comparison() {
+            until = until.min(*compared_at + RECONCILE_SOON);
+        }
         loop {
             let wake = until.min(*compared_at + RECONCILE_EVERY);
             let is_asked = tokio::select! {

@@ -3,7 +3,7 @@
 use crate::amount::{Money, Price};
 use crate::asset::{Ticker, VenueId};
 use crate::decision::Reason;
-use crate::execute::Executor;
+use crate::execute::{Executor, concerns};
 use crate::explain::{decisions, idle_decisions};
 use crate::guard::{self, Approved, Objection};
 use crate::observe::{Observation, observe, read_balances};
@@ -70,6 +70,9 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     let mut seen = observe(world.market, world.broker, policy, state, now).await;
     seen.notes.splice(..0, settled.iter().map(turned_out));
     seen.total_unknown = total_unknown(policy, state, &seen, world.market.prices_are_recorded());
+    let lacking = seen.total_unknown.iter();
+    seen.notes
+        .extend(lacking.map(|cause| format!("what everything is worth is not known: {cause}")));
     let assets = asset_views(world.broker, policy, state, options, &seen, now);
     let trigger = trigger(policy, state, options, &seen, &assets);
     let total_before = state.total();
@@ -80,7 +83,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     } else {
         let distribution =
             distribute(world, policy, state, options, &mut seen, &assets, now).await?;
-        state.unfinished = unfinished(&assets, &distribution, trigger);
+        state.unfinished = unfinished(state, &assets, &distribution, trigger);
         let decisions = decisions(policy, state, &assets, stablecoin_before, &distribution, now);
         remember(policy, state, &distribution.plan);
         (decisions, distribution.executions)
@@ -109,7 +112,7 @@ fn forget_others(policy: &Policy, state: &mut State) {
     let venues: BTreeSet<&VenueId> = policy.assets.iter().map(|asset| &asset.venue).collect();
     state.assets.retain(|ticker, _| tickers.contains(ticker));
     state.stablecoin.retain(|venue, _| venues.contains(venue));
-    state.unfinished.retain(|ticker| tickers.contains(ticker));
+    state.unfinished.retain(|ticker, _| tickers.contains(ticker));
 }
 
 /// Looks up every order whose outcome is unknown. Returns those that are known now.
@@ -176,7 +179,7 @@ fn trigger(
         Trigger::Signals
     } else if assets
         .iter()
-        .any(|asset| asset.blocked.is_none() && state.unfinished.contains(&asset.ticker))
+        .any(|asset| asset.blocked.is_none() && state.unfinished.contains_key(&asset.ticker))
     {
         Trigger::Unfinished
     } else if funds_moved {
@@ -277,25 +280,37 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     Ok(Distribution { executions: executor.executions, plan, reasons })
 }
 
-/// What a later cycle has to come back to. An order is tried again once and then waits for the next
-/// signal, lest one that an exchange keeps refusing uses up the caps of a day.
+/// What a later cycle has to come back to. An order that failed is tried again once and then waits for
+/// the next signal, lest one that an exchange keeps refusing uses up the caps of a day.
 fn unfinished(
+    state: &State,
     assets: &[AssetView],
     distribution: &Distribution,
     trigger: Trigger,
-) -> BTreeSet<Ticker> {
-    let moved = !distribution.executions.is_empty();
-    let is_left = |asset: &AssetView, reason: Option<&Reason>| match reason {
-        _ if asset.blocked.is_some() => true,
-        Some(Reason::CapReached { .. }) => moved,
-        Some(reason) => reason.passes() && trigger != Trigger::Unfinished,
-        None => false,
+) -> BTreeMap<Ticker, bool> {
+    let is_new = !matches!(trigger, Trigger::Unfinished | Trigger::Funds);
+    let executions = &distribution.executions;
+    let moved = executions.iter().any(|execution| !execution.outcome.fills().is_empty());
+    let left = |asset: &AssetView, reason: Option<&Reason>| {
+        let failed = !is_new && state.unfinished.get(&asset.ticker) == Some(&true);
+        let was_sent = executions.iter().any(|execution| concerns(&execution.intent.order, asset));
+        match reason {
+            _ if asset.blocked.is_some() => Some(failed),
+            // The next cycle has caps of its own; those of the day would be asked in vain.
+            Some(Reason::CapReached { .. }) => moved.then_some(failed),
+            Some(
+                Reason::ExchangeUnavailable { .. }
+                | Reason::ExchangeClosed { .. }
+                | Reason::UnresolvedOrder,
+            ) if !was_sent => Some(failed),
+            Some(reason) if reason.passes() && !failed => Some(true),
+            _ => None,
+        }
     };
     assets
         .iter()
         .zip(&distribution.reasons)
-        .filter(|(asset, reason)| is_left(asset, reason.as_ref()))
-        .map(|(asset, _)| asset.ticker.clone())
+        .filter_map(|(asset, reason)| Some((asset.ticker.clone(), left(asset, reason.as_ref())?)))
         .collect()
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Observation {
     pub(crate) doubted: BTreeMap<Ticker, Reason>,
     /// What the total lacks.
     pub(crate) total_unknown: Option<String>,
-    /// At least one signal was computed again.
+    /// At least one signal was computed again, for a bar or an interval that is new.
     pub(crate) signals_recomputed: bool,
     /// What the operator should know.
     pub(crate) notes: Vec<String>,
@@ -83,13 +83,19 @@ pub(crate) async fn read_balances<B: Broker>(
     for venue in policy.venues() {
         match broker.balances(&venue).await {
             Err(PortError(cause)) => {
+                for asset in policy.assets.iter().filter(|asset| asset.venue == venue) {
+                    if !state.assets.contains_key(&asset.ticker) {
+                        entry(state, &asset.ticker).balance_unread = true;
+                    }
+                }
                 seen.unavailable.entry(venue).or_insert(cause);
             }
             Ok(balances) => {
                 let of = |ticker: &Ticker| balances.get(ticker).copied().unwrap_or_default();
                 state.stablecoin.insert(venue.clone(), of(&policy.stablecoin));
                 for asset in policy.assets.iter().filter(|asset| asset.venue == venue) {
-                    entry(state, &asset.ticker).balance = of(&asset.ticker);
+                    let known = entry(state, &asset.ticker);
+                    (known.balance, known.balance_unread) = (of(&asset.ticker), false);
                 }
             }
         }
@@ -377,14 +383,14 @@ async fn refresh_positions<M: MarketData>(
             let asset = &policy.assets[i];
             let interval = asset.position_interval;
             let known = &mut entry(state, &asset.ticker).position;
-            let is_final = !is_awaited(window.closed_at(), interval, now);
-            *known = SignalState {
+            let is_final = !is_awaited(cache.market, window.closed_at(), interval, now);
+            let new = SignalState {
                 bucket: if is_final { Some(interval.bucket(now)) } else { known.bucket },
                 prev_1: found.prev_1,
                 prev_2: found.prev_2,
                 candle_closed_at: window.closed_at(),
             };
-            seen.signals_recomputed = true;
+            seen.signals_recomputed |= std::mem::replace(known, new) != new;
         }
         limit = grown(limit, policy);
     }
@@ -392,9 +398,16 @@ async fn refresh_positions<M: MarketData>(
 
 /// Whether the bar that should have closed a moment ago may still come: the venue's clock is behind
 /// ours, or it is slow. What was computed without it is computed again in the next cycle.
-fn is_awaited(closed_at: Option<Timestamp>, interval: Timeframe, now: Timestamp) -> bool {
+fn is_awaited<M: MarketData>(
+    market: &M,
+    closed_at: Option<Timestamp>,
+    interval: Timeframe,
+    now: Timestamp,
+) -> bool {
     let due = interval.floor(now);
-    now.since_ms(due) < AWAITED_MS
+    // What a tape does not have at its time does not come.
+    !market.prices_are_recorded()
+        && now.since_ms(due) < AWAITED_MS
         && closed_at.is_some_and(|closed_at| closed_at.plus_ms(interval.ms()) == due)
 }
 
@@ -472,21 +485,22 @@ async fn refresh_trend_group<M: MarketData>(
         let found = answers(cache.market, &questions, Some(&joined));
         pending.clear();
         let can_grow = longest >= limit && limit < settings.max_indicator_history_size;
-        let is_final =
-            !joined.iter().any(|member| is_awaited(member.window.closed_at(), timeframe, now));
+        let is_final = !joined
+            .iter()
+            .any(|member| is_awaited(cache.market, member.window.closed_at(), timeframe, now));
         for ((i, at), found) in jobs.into_iter().zip(found) {
             if found.prev_1 == Signal::None && can_grow {
                 pending.push(i);
                 continue;
             }
             let known = &mut entry(state, &policy.assets[i].ticker).trend;
-            *known = SignalState {
+            let new = SignalState {
                 bucket: if is_final { bucket } else { known.bucket },
                 prev_1: found.prev_1,
                 prev_2: found.prev_2,
                 candle_closed_at: joined[at].window.closed_at(),
             };
-            seen.signals_recomputed = true;
+            seen.signals_recomputed |= std::mem::replace(known, new) != new;
         }
         limit = grown(limit, policy);
     }

@@ -115,7 +115,10 @@ pub fn plan(input: &PlanInput<'_>) -> Plan {
     let mut reasons: Vec<Option<Reason>> = vec![None; input.assets.len()];
     if nothing_to_distribute(targets.total) {
         let minimum = input.settings.min_order_value;
-        reasons.fill(Some(Reason::BelowMinOrder { value: targets.total, minimum }));
+        for (asset, reason) in input.assets.iter().zip(&mut reasons) {
+            let too_small = || Reason::BelowMinOrder { value: targets.total, minimum };
+            *reason = asset.blocked.clone().or_else(|| Some(too_small()));
+        }
         return Plan { targets, orders: Vec::new(), buy_wishes: Vec::new(), reasons };
     }
     let mut left: Vec<Left> = input

@@ -8,7 +8,7 @@ use crate::signal::Signal;
 use crate::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Amounts of one asset at one venue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct AssetState {
     pub candles_unread_since: Option<Timestamp>,
     /// Last known balance.
     pub balance: Balance,
+    /// It was never read; zero stands for unknown.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub balance_unread: bool,
     /// Share of all caps at the last distribution.
     pub dominance: f64,
     /// `free * price` after the last cycle.
@@ -73,6 +76,11 @@ pub struct AssetState {
     pub change: Money,
     /// The last distribution included this asset.
     pub done: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What lives from one cycle to the next.
@@ -91,9 +99,9 @@ pub struct State {
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
     /// Assets that the last distribution left alone or did not bring all the way, for a reason that
-    /// passes. Empty in most states.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub unfinished: BTreeSet<Ticker>,
+    /// passes, and whether an order for them failed since the last signal. Empty in most states.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfinished: BTreeMap<Ticker, bool>,
     /// What was used of the daily limits.
     #[serde(default)]
     pub day: DayUse,

@@ -57,17 +57,20 @@ pub(crate) fn total_unknown(
     }
     policy.assets.iter().find_map(|asset| {
         let (ticker, known) = state.assets.get_key_value(&asset.ticker)?;
-        if known.price.is_some() {
-            return None;
+        if known.balance_unread {
+            return Some(format!("how much {ticker} is held was never read"));
         }
-        let doubt = seen.doubted.get(ticker);
-        let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
+        let has_market = || {
+            let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
+            seen.markets.get(&asset.venue).is_some_and(|markets| markets.contains_key(&symbol))
+        };
         // What has no market, or is not listed yet on a tape, has no value that anybody could tell.
-        let has_value = !is_recorded
+        let lacks = known.price.is_none()
             && known.balance.free.is_positive()
-            && seen.markets.get(&asset.venue).is_some_and(|known| known.contains_key(&symbol));
-        let why = doubt.map_or_else(String::new, |doubt| format!(": {doubt}"));
-        (has_value || doubt.is_some()).then(|| format!("{ticker} never had a price{why}"))
+            && !is_recorded
+            && has_market();
+        let why = seen.doubted.get(ticker).map_or_else(String::new, |doubt| format!(": {doubt}"));
+        lacks.then(|| format!("{ticker} is held and never had a price{why}"))
     })
 }
 
@@ -80,14 +83,14 @@ fn blocked<B: Broker>(
     seen: &Observation,
     now: Timestamp,
 ) -> Option<Reason> {
-    if options.paused {
-        return Some(Reason::Paused);
-    }
     if let Some(cause) = seen.unavailable.get(&asset.venue) {
         return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
     }
     if let Some(cause) = seen.total_unknown.clone() {
         return Some(Reason::TotalUnknown { cause });
+    }
+    if options.paused {
+        return Some(Reason::Paused);
     }
     if let Some(cause) = broker.closed(&asset.venue) {
         return Some(Reason::ExchangeClosed { cause });

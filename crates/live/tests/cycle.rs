@@ -257,11 +257,50 @@ fn nothing_is_traded_while_a_holding_never_had_a_price() {
     let reason = record.decisions[2].reason.as_ref().unwrap();
     assert_eq!(record.decisions[2].ticker, ticker("ETH"));
     assert_eq!(reason.code(), "total_unknown");
-    assert!(reason.to_string().contains("BTC never had a price"), "{reason}");
+    assert!(reason.to_string().contains("BTC is held and never had a price"), "{reason}");
     // Seen twice, it is believed.
     desk.time.advance_ms(60_000);
     let record = desk.cycle();
     assert!(find(&record, "ETH").is_some(), "{record:?}");
+}
+
+#[test]
+fn a_price_that_is_not_believed_stops_only_its_own_asset_when_none_of_it_is_held() {
+    let mut desk = Desk::new();
+    desk.state.assets.remove(&ticker("BTC"));
+    desk.first.inner().balances.remove(&ticker("BTC"));
+    let record = desk.cycle();
+    assert_eq!(record.decisions[1].reason.as_ref().unwrap().code(), "price_unconfirmed");
+    assert!(is_filled(find(&record, "ETH")), "{record:?}");
+}
+
+#[test]
+fn nothing_is_traded_while_it_was_never_read_how_much_of_an_asset_is_held() {
+    let mut desk = Desk::new();
+    desk.cycle();
+    // As after a restart with one asset more, while the exchange shows prices and no balances.
+    desk.state.assets.remove(&ticker("BNB"));
+    let _ = desk.compare();
+    desk.second.inner().empty_balances = true;
+    for _ in 0..2 {
+        desk.time.advance_ms(1000);
+        let record = desk.cycle_alone(true);
+        assert!(record.executions.is_empty(), "{record:?}");
+        assert_eq!(record.decisions[1].reason.as_ref().unwrap().code(), "total_unknown");
+    }
+}
+
+#[test]
+fn a_refused_order_does_not_use_up_the_caps_of_the_day() {
+    let mut desk = Desk::new();
+    desk.policy.settings.limits.max_orders_per_cycle = 1;
+    let mut sent = 0;
+    for minute in 0..20 {
+        desk.first.fate(Fate::Refused(Refusal::Parameters));
+        sent += desk.cycle_that(minute == 0).executions.len();
+        desk.time.advance_ms(60_000);
+    }
+    assert!(sent <= 4, "{sent} orders");
 }
 
 #[test]
@@ -270,7 +309,10 @@ fn what_somebody_else_traded_is_compared_before_it_is_traded_back() {
     for id in [id("another", 1, 0).as_str(), "by-hand"] {
         let mut desk = Desk::new();
         desk.cycle();
-        desk.time.advance_ms(120_000);
+        // Long ago, and one of many markets: it is not its turn to be read.
+        let others = (0..40).map(|number| symbol(&format!("A{number}/USDT")));
+        desk.broker.watch(&venue("double"), others);
+        desk.time.advance_ms(7_200_000);
         assert!(desk.cycle_that(true).executions.is_empty() && !desk.broker.wants_comparison());
         desk.first.foreign(id, &eth, Side::Sell, "20");
         let record = desk.cycle_alone(true);
@@ -330,15 +372,16 @@ fn a_bar_that_comes_late_is_looked_at_as_soon_as_it_is_there() {
         let known = &desk.state.assets[&ticker("BTC")];
         [known.position.candle_closed_at, known.trend.candle_closed_at]
     };
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        desk.time.advance_ms(60_000);
-        desk.cycle_that(false);
+    let (mut seen, mut signals) = (Vec::new(), 0);
+    for _ in 0..8 {
+        desk.time.advance_ms(20_000);
+        signals += u32::from(desk.cycle_that(false).trigger == Trigger::Signals);
         seen.push(closed(&desk));
     }
     let yesterday = Some(midnight.plus_ms(-DAY));
-    assert_eq!(seen[0], [yesterday; 2], "at 00:00:30 the day is not over there");
-    assert_eq!(seen[3], [Some(midnight); 2], "{seen:?}");
+    assert_eq!(seen[2], [yesterday; 2], "at 00:00:30 the day is not over there");
+    assert_eq!(seen[7], [Some(midnight); 2], "{seen:?}");
+    assert_eq!(signals, 2, "once for what was not known before, once for the new bar");
     let before = desk.first.inner().candle_calls;
     desk.time.advance_ms(60_000);
     desk.cycle_that(false);

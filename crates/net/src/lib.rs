@@ -26,7 +26,7 @@ pub fn host_of(url: &str) -> Result<String, String> {
         "http" if is_this_computer(&host) => {}
         scheme => {
             return Err(format!(
-                "{scheme}://{host}: keys and orders go over https only; plain http is for this \
+                "{scheme}://{host}: requests go over https only; plain http is for this \
                  computer (127.0.0.1, ::1, localhost)"
             ));
         }

@@ -29,7 +29,7 @@ impl LiveBroker {
         if let Some(reason) = self.halted.get(venue) {
             return Some(format!("trading at {venue} is halted: {reason}"));
         }
-        if self.books().accounts.get(venue).is_some_and(|account| account.traded_elsewhere) {
+        if self.is_traded_elsewhere(venue) {
             return Some(format!(
                 "funds at {venue} were exchanged without an order of ours; the account is compared first"
             ));

@@ -142,21 +142,26 @@ impl LiveBroker {
             venues.iter().zip(&wanted).map(|(venue, wanted)| this.view(venue, wanted)),
         )
         .await;
-        for (venue, view) in venues.into_iter().zip(views) {
+        for ((venue, view), wanted) in venues.into_iter().zip(views).zip(wanted) {
             match view {
                 Err(error) => {
                     result.unread.insert(venue, error.to_string());
                 }
                 Ok(view) => {
+                    let expected = wanted.len() - view.gone.len();
                     let complete = self.compare(&venue, view, known_ids);
+                    if complete.len() == expected && self.is_traded_elsewhere(&venue) {
+                        // What was traded is known now. From here on it would be something new.
+                        drop(self.read_balances(&venue).await);
+                        if let Some(account) = self.books().accounts.get_mut(&venue) {
+                            account.traded_elsewhere = false;
+                        }
+                    }
                     let now = now.plus_ms(self.offset_ms(&venue));
                     let marks = self.watch.marks.entry(venue.clone()).or_default();
                     marks.extend(complete.into_iter().map(|symbol| (symbol, now)));
                     self.forget_old(&venue);
                     self.watch.failed.remove(&venue);
-                    if let Some(account) = self.books().accounts.get_mut(&venue) {
-                        account.traded_elsewhere = false;
-                    }
                     self.watch.compared_ms.insert(venue, self.time.monotonic_ms());
                 }
             }
@@ -173,6 +178,10 @@ impl LiveBroker {
     #[must_use]
     pub fn wants_comparison(&self) -> bool {
         self.books().accounts.values().any(|account| account.traded_elsewhere)
+    }
+
+    pub(super) fn is_traded_elsewhere(&self, venue: &VenueId) -> bool {
+        self.books().accounts.get(venue).is_some_and(|account| account.traded_elsewhere)
     }
 
     /// Leaves these venues out of the comparison from now on, and no others: they reject the key.
@@ -204,12 +213,13 @@ impl LiveBroker {
         venues
     }
 
-    /// The markets to read, and since when by the venue's clock: all at first, then those with orders of ours and some
+    /// The markets to read, and since when by the venue's clock: all at first and when somebody else traded,
+    /// otherwise those with orders of ours and some
     /// of the others in turn.
     fn due(&self, venue: &VenueId, now: Timestamp) -> Vec<(Symbol, Timestamp)> {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
         let marks = self.watch.marks.get(venue);
-        let is_first = !self.watch.is_reconciled(venue);
+        let is_all = !self.watch.is_reconciled(venue) || self.is_traded_elsewhere(venue);
         let active: BTreeSet<&Symbol> = self
             .settled
             .values()
@@ -223,7 +233,7 @@ impl LiveBroker {
         markets
             .iter()
             .enumerate()
-            .filter(|(i, symbol)| is_first || active.contains(symbol) || in_turn.contains(i))
+            .filter(|(i, symbol)| is_all || active.contains(symbol) || in_turn.contains(i))
             .map(|(_, symbol)| {
                 let mark = marks.and_then(|marks| marks.get(symbol));
                 let since =
