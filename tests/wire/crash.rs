@@ -63,18 +63,25 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
     let with_orders = AtomicUsize::new(0);
     let chosen: Vec<&Point> = (0..points).map(|n| &path[path.len() * n / points]).collect();
     each(&chosen, |(name, count)| {
-        let bench = Bench::new(rising());
-        let inject = format!("inject={name}:signal=KILL:when={count}");
-        let output = bench.traced(&["-e", &inject], 1);
-        if !output.status.success() {
-            killed.fetch_add(1, Ordering::SeqCst);
-            with_orders.fetch_add(usize::from(bench.orders_sent() > 0), Ordering::SeqCst);
+        // No two runs make the same calls: one that ended before its point is tried a little earlier.
+        for earlier in (0..60).step_by(6) {
+            let bench = Bench::new(rising());
+            let when = count.saturating_sub(earlier).max(1);
+            let inject = format!("inject={name}:signal=KILL:when={when}");
+            let is_killed = !bench.traced(&["-e", &inject], 1).status.success();
+            if is_killed {
+                killed.fetch_add(1, Ordering::SeqCst);
+                with_orders.fetch_add(usize::from(bench.orders_sent() > 0), Ordering::SeqCst);
+            }
+            bench.settles();
+            if is_killed {
+                break;
+            }
         }
-        bench.settles();
     });
     let (killed, with_orders) = (killed.into_inner(), with_orders.into_inner());
     eprintln!("killed {killed} of {points}, {with_orders} after an order had arrived");
-    assert!(killed * 10 >= points * 7, "most points were hit: {killed} of {points}");
+    assert_eq!(killed, points, "every point was hit");
     // An order path is more than what comes before its first order.
     assert!(with_orders * 2 >= killed, "{with_orders} of {killed} after an order had arrived");
     assert!(with_orders < killed, "some before any order");
