@@ -200,6 +200,29 @@ fn a_stop_holds_although_the_cycle_in_which_it_came_is_killed() {
 }
 
 #[test]
+fn f058_an_id_of_another_coin_is_told_and_while_some_of_it_is_held_nothing_is_traded() {
+    let mut bench = talking();
+    let right = bench.config.clone();
+    let assets = bench.config["portfolio_assets"].as_array_mut().unwrap();
+    let btc = assets.iter_mut().find(|asset| asset["ticker"] == "BTC").unwrap();
+    btc["coingecko_id"] = "ethereum".into();
+    bench.write_config();
+    assert!(bench.simex.deposit(Place::Binance, "BTC", "0.1".parse().unwrap()));
+    let daemon = bench.daemon();
+    let told = |what: &str| bench.simex.sent_texts().iter().filter(|t| t.contains(what)).count();
+    wait_for("the id", || told("the id is that of another coin") > 0);
+    wait_for("the reason", || told("BTC is held and never had a price") > 0);
+    cycles_pass(&bench, 5);
+    assert_eq!(bench.orders_sent(), 0);
+    assert_eq!(told("Nothing is traded"), 1, "once");
+    bench.write(&right);
+    wait_for("orders", || bench.orders_sent() > 0);
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.config = right;
+    bench.settles();
+}
+
+#[test]
 fn f088_strangers_groups_and_second_hand_commands_do_not_reach_the_daemon() {
     let bench = talking();
     let daemon = listening(&bench);
