@@ -9,11 +9,12 @@ use crate::statistics::{DailyCurve, deviation, mean, of_curve};
 use keel_core::policy::Policy;
 use keel_core::ports::StoreError;
 use keel_core::record::CycleRecord;
-use keel_core::time::Timestamp;
+use keel_core::time::{Timeframe, Timestamp};
 use keel_sim::tape::TapeClock;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// What a point of the grid came to.
@@ -197,21 +198,23 @@ pub fn sweep(
     progress: &(dyn Fn() + Sync),
 ) -> Result<Vec<Trial>, StoreError> {
     let memory = Memory::default();
-    let runs: Vec<(&Point, Policy, Vec<Timestamp>)> = points
+    let runs: Vec<(&Point, Policy)> = points
         .iter()
-        .filter_map(|point| {
-            let policy = policy_of(scenario.policy, axes, point)?;
-            let cycles = moments(range.0, range.1, step(&policy.assets)).collect();
-            Some((point, policy, cycles))
-        })
+        .filter_map(|point| Some((point, policy_of(scenario.policy, axes, point)?)))
         .collect();
-    for (_, policy, cycles) in &runs {
+    // A moment for each cycle of years, once for all points that share it.
+    let mut cycles: BTreeMap<Timeframe, Vec<Timestamp>> = BTreeMap::new();
+    for (_, policy) in &runs {
+        let step = step(&policy.assets);
+        let cycles =
+            cycles.entry(step).or_insert_with(|| moments(range.0, range.1, step).collect());
         memory.prepare(scenario.tape, policy, cycles);
     }
     let mut trials: Vec<Trial> = runs
         .par_iter()
-        .map(|(point, policy, cycles)| {
-            let here = Scenario { policy, moments: cycles, ..scenario.clone() };
+        .map(|(point, policy)| {
+            let moments = &cycles[&step(&policy.assets)];
+            let here = Scenario { policy, moments, ..scenario.clone() };
             let trial = trial(&here, &memory, point);
             progress();
             trial
