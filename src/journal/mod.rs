@@ -14,7 +14,6 @@ pub use read::{BookedFill, CycleRow, DecisionRow, FillRow, Reader, TradeRow};
 use keel_core::order::{Intent, Outcome};
 use keel_core::state::State;
 use rusqlite::Connection;
-use std::fs::File;
 use std::path::PathBuf;
 
 /// When what is written becomes durable.
@@ -41,8 +40,8 @@ pub struct Journal {
     last_cycle: u64,
     cycles_in_group: u32,
     in_transaction: bool,
-    /// Held for as long as the journal is open; released by the system when the process ends.
-    _lock: File,
+    /// The last field: held until the connection is closed.
+    _lock: open::Lock,
 }
 
 /// What a journal says about where it stands.

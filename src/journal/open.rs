@@ -275,7 +275,19 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, JournalError> 
     Ok(connection)
 }
 
-fn lock(path: &Path) -> Result<File, JournalError> {
+/// Keeps a journal for one process; released by the system when the process ends.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file is not enough: a child that was started a moment ago has it too, until it
+    /// runs its own program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock, JournalError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
@@ -283,7 +295,7 @@ fn lock(path: &Path) -> Result<File, JournalError> {
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse(path.to_owned())),
         Err(TryLockError::Error(source)) => Err(io(source)),
     }

@@ -8,6 +8,8 @@ use keel_core::record::{CycleRecord, Trigger};
 use keel_core::state::State;
 use keel_core::time::Timestamp;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const START: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 
@@ -118,6 +120,27 @@ fn a_stop_before_the_first_cycle_after_a_kill_leaves_a_journal_that_opens() {
         let (_, resumed) = open(&path);
         assert_eq!(resumed.unwrap().state.cycle, finished + 2);
     }
+}
+
+/// A child inherits every open file until it runs its own program. What it holds for that moment is
+/// no second keel.
+#[test]
+fn a_closed_journal_is_free_while_other_programs_are_started() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("keel.sqlite");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                Command::new("true").status().unwrap();
+            }
+        });
+        let new = NewJournal { mode: Mode::Live, deployment: "test".to_owned() };
+        let opened: Result<Vec<_>, _> =
+            (0..200).map(|_| Journal::open(&path, &new, Durability::EachWrite).map(drop)).collect();
+        done.store(true, Ordering::SeqCst);
+        opened.unwrap();
+    });
 }
 
 /// The files of a journal, as a kill leaves them at this moment.
