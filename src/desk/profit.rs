@@ -50,12 +50,15 @@ pub(super) fn daily(
     let days = i64::try_from(days).unwrap_or(i64::MAX).max(1);
     let today = Timeframe::D1.floor(now).ms();
     let since = today.saturating_sub((days - 1).saturating_mul(Timeframe::D1.ms()));
-    let ends = reader.day_ends(since)?;
-    let (Some(first), Some(last)) = (first_cycle(reader)?, ends.last()) else {
+    let mut ends = reader.day_ends(since)?;
+    let first = first_cycle(reader)?;
+    ends.retain(|end| first.as_ref().is_some_and(|first| end.cycle >= first.cycle));
+    let (Some(first), Some(last)) = (first, ends.last()) else {
         return Ok(Answer::text("No cycle has finished in these days."));
     };
     // The first day begins with the first cycle of all.
-    let (from, mut before) = match reader.cycle_before(since)? {
+    let earlier = reader.cycle_before(since)?.filter(|cycle| cycle.cycle >= first.cycle);
+    let (from, mut before) = match earlier {
         Some(cycle) => (cycle.cycle, number(&cycle.total_after)),
         None => (first.cycle, number(&first.total_before)),
     };
