@@ -70,9 +70,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     let mut seen = observe(world.market, world.broker, policy, state, now).await;
     seen.notes.splice(..0, settled.iter().map(turned_out));
     seen.total_unknown = total_unknown(policy, state, &seen, world.market.prices_are_recorded());
-    let lacking = seen.total_unknown.iter();
-    seen.notes
-        .extend(lacking.map(|cause| format!("what everything is worth is not known: {cause}")));
+    seen.notes.extend(seen.total_unknown.iter().map(ToString::to_string));
     let assets = asset_views(world.broker, policy, state, options, &seen, now);
     let trigger = trigger(policy, state, options, &seen, &assets);
     let total_before = state.total();

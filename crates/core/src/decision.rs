@@ -175,7 +175,6 @@ impl Reason {
                 | Self::SlippageTooHigh { .. }
                 | Self::BookTooThin { .. }
                 | Self::BookCrossed { .. }
-                | Self::CapReached { .. }
                 | Self::ExchangeUnavailable { .. }
                 | Self::ExchangeClosed { .. }
                 | Self::UnresolvedOrder

@@ -35,8 +35,8 @@ pub(crate) struct Observation {
     pub(crate) unavailable: BTreeMap<VenueId, String>,
     /// Assets whose new price was not believed, and why.
     pub(crate) doubted: BTreeMap<Ticker, Reason>,
-    /// What the total lacks.
-    pub(crate) total_unknown: Option<String>,
+    /// What the total lacks, as the reason for which nothing is traded.
+    pub(crate) total_unknown: Option<Reason>,
     /// At least one signal was computed again, for a bar or an interval that is new.
     pub(crate) signals_recomputed: bool,
     /// What the operator should know.

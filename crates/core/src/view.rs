@@ -50,27 +50,28 @@ pub(crate) fn total_unknown(
     state: &State,
     seen: &Observation,
     is_recorded: bool,
-) -> Option<String> {
+) -> Option<Reason> {
+    let lacks = |cause: String| Reason::TotalUnknown { cause };
     let never_read = |venue: &VenueId| !state.stablecoin.contains_key(venue);
     if let Some((venue, cause)) = seen.unavailable.iter().find(|(venue, _)| never_read(venue)) {
-        return Some(format!("{venue} was never read: {cause}"));
+        return Some(lacks(format!("{venue} was never read: {cause}")));
     }
     policy.assets.iter().find_map(|asset| {
         let (ticker, known) = state.assets.get_key_value(&asset.ticker)?;
         if known.balance_unread {
-            return Some(format!("how much {ticker} is held was never read"));
+            return Some(lacks(format!("how much {ticker} is held was never read")));
         }
         let has_market = || {
             let symbol = Symbol::new(ticker.clone(), policy.stablecoin.clone());
             seen.markets.get(&asset.venue).is_some_and(|markets| markets.contains_key(&symbol))
         };
         // What has no market, or is not listed yet on a tape, has no value that anybody could tell.
-        let lacks = known.price.is_none()
+        let is_unpriced = known.price.is_none()
             && known.balance.free.is_positive()
             && !is_recorded
             && has_market();
         let why = seen.doubted.get(ticker).map_or_else(String::new, |doubt| format!(": {doubt}"));
-        lacks.then(|| format!("{ticker} is held and never had a price{why}"))
+        is_unpriced.then(|| lacks(format!("{ticker} is held and never had a price{why}")))
     })
 }
 
@@ -86,8 +87,8 @@ fn blocked<B: Broker>(
     if let Some(cause) = seen.unavailable.get(&asset.venue) {
         return Some(Reason::ExchangeUnavailable { cause: cause.clone() });
     }
-    if let Some(cause) = seen.total_unknown.clone() {
-        return Some(Reason::TotalUnknown { cause });
+    if let Some(reason) = &seen.total_unknown {
+        return Some(reason.clone());
     }
     if options.paused {
         return Some(Reason::Paused);

@@ -5,6 +5,7 @@ use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::order::{Fill, Side};
 use keel_core::state::Balance;
 use keel_core::time::Timestamp;
+use keel_venues::wire::AMOUNT_MAX;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +19,6 @@ const VANISHED_MS: i64 = 300_000;
 /// The same for an account that is suddenly empty altogether.
 const EMPTY_MS: i64 = 86_400_000;
 
-/// No balance is larger; sums of such amounts do not overflow.
-const AMOUNT_MAX: u128 = 10_u128.pow(24);
-
 pub(super) type Balances = BTreeMap<Ticker, Balance>;
 
 /// Free and locked together.
@@ -30,7 +28,7 @@ pub(super) fn total(balance: Balance) -> Decimal {
 
 /// Why an answer cannot be the balances of a spot account, if it cannot.
 pub(super) fn fault(balances: &Balances) -> Option<String> {
-    let possible = Qty::ZERO..=Qty::new(Decimal::from(AMOUNT_MAX));
+    let possible = Qty::ZERO..=Qty::new(AMOUNT_MAX);
     let (ticker, balance) = balances.iter().find(|(_, balance)| {
         !possible.contains(&balance.free) || !possible.contains(&balance.used)
     })?;

@@ -213,9 +213,8 @@ impl LiveBroker {
         venues
     }
 
-    /// The markets to read, and since when by the venue's clock: all at first and when somebody else traded,
-    /// otherwise those with orders of ours and some
-    /// of the others in turn.
+    /// The markets to read, and since when by the venue's clock: all at first and when somebody else
+    /// traded, otherwise those with orders of ours and some of the others in turn.
     fn due(&self, venue: &VenueId, now: Timestamp) -> Vec<(Symbol, Timestamp)> {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
         let marks = self.watch.marks.get(venue);
