@@ -1,6 +1,6 @@
 //! The daemon as a process: it goes on, it stops in time, it takes edits of its configuration.
 
-use crate::support::{Bench, Daemon, PORTFOLIO, rising, wait_for};
+use crate::support::{Bench, Daemon, PORTFOLIO, finish, rising, told, wait_for};
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
 use keel_simex::server::Double;
@@ -128,6 +128,21 @@ fn an_edit_of_the_configuration_counts_from_the_next_cycle_and_a_wrong_one_is_to
     assert_eq!(daemon.stop().code(), Some(0));
     bench.config = all;
     bench.settles();
+}
+
+#[test]
+fn a_resume_of_an_exchange_that_is_not_there_and_no_cycles_at_all_are_refused() {
+    let bench = Bench::new(rising());
+    for (arguments, words) in [
+        (["--cycles", "1", "--resume", "kraken"], "expected one of: binance, okx"),
+        (["--cycles", "0", "--resume", "okx"], "0 is not in 1.."),
+    ] {
+        let mut command = bench.command(&["trade", "--live", "--yes"]);
+        let output = finish(command.args(arguments));
+        let text = told(&output);
+        assert!(output.status.code() == Some(2) && text.contains(words), "{text}");
+    }
+    assert_eq!(bench.orders_sent(), 0);
 }
 
 /// The operator who writes this wants no orders, whatever else it takes.

@@ -226,6 +226,20 @@ fn f086_a_rejected_key_is_asked_about_at_longer_and_longer_pauses_until_it_works
         pause = (2 * pause).min(3600);
     }
     assert!(desk.trades("okx", "SOL/USDT"));
+    // An answer that says nothing about the key is no reason to ask with it for anything else.
+    let silent = "GET /sapi/v1/account/apiRestrictions";
+    let fault = Fault::standing(silent, When::Before, Action::Body(Body::Html));
+    desk.bench.simex.fault(fault.at("binance"));
+    asked_at += 3630;
+    is_asked_at(&mut desk, asked_at);
+    let asked = |desk: &Desk, what: &str| {
+        let requests = desk.bench.simex.requests();
+        requests.iter().filter(|request| request.signed && request.endpoint == what).count()
+    };
+    let before = asked(&desk, "GET /api/v3/openOrders");
+    is_asked_at(&mut desk, asked_at + 60);
+    assert_eq!(asked(&desk, "GET /api/v3/openOrders"), before);
+    desk.bench.simex.clear_faults();
     desk.bench.simex.set_revoked(Place::Binance, false);
     desk.time.0.store((asked_at + 3700) * 1000, Ordering::SeqCst);
     desk.reconcile();
