@@ -227,7 +227,7 @@ const PAPER: &[Field] = &[
 const LIMITS: &[Field] = &[
     field("price_band", above("0", "10"), "largest distance of a new price from the last good one or a second source, as a fraction").default("0.25"),
     field("max_spread_bps", above("0", "10000"), "widest spread of an order book that takes an order, in hundredths of a percent").default("200"),
-    field("max_slippage_bps", above("0", "10000"), "largest distance of an order's average price from the middle of the book, in hundredths of a percent").default("200"),
+    field("max_slippage_bps", above("0", "10000"), "largest distance of an order's average price from the middle of the book, and of a buy above the price of its plan, in hundredths of a percent").default("200"),
     field("max_orders_per_cycle", Kind::Whole { min: 0, max: 100_000 }, "most orders in one cycle").default("200"),
     field("max_orders_per_day", Kind::Whole { min: 0, max: 1_000_000 }, "most orders in one UTC day; the count survives restarts").default("2000"),
     field("max_turnover_per_cycle", decimal("0", "1000"), "largest value of the orders of one cycle, as a multiple of the portfolio").default("2"),
