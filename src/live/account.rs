@@ -1,7 +1,7 @@
 //! The two kinds of accounts of a daemon: real ones, and the paper account on live market data.
 
 use super::connect::Links;
-use super::session::Account;
+use super::session::{Account, Findings};
 use keel_config::Config;
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::order::{ClientOrderId, Fill, Intent, Outcome};
@@ -36,15 +36,25 @@ pub struct RealAccount {
     time: Arc<dyn Time>,
     /// When the rights of a venue's key were found to be right, in time that really passed.
     verified_ms: BTreeMap<VenueId, i64>,
-    /// Venues that were silent or refused the key since its rights were read, and in what words. Behind
-    /// a lock, because reading balances does not need the account to itself.
-    lost: Mutex<BTreeMap<VenueId, String>>,
-    /// Why nothing is done at a venue until its key was looked at.
-    refused: BTreeMap<VenueId, String>,
+    /// Venues that were silent since the rights of the key were read. Behind a lock, because reading
+    /// balances does not need the account to itself.
+    lost: Mutex<BTreeSet<VenueId>>,
+    /// Venues at which nothing is done, because of their keys.
+    troubles: BTreeMap<VenueId, KeyTrouble>,
     /// Venues that reject the key itself: when they are asked again, and how long they were left alone.
     rejected: BTreeMap<VenueId, (i64, i64)>,
     /// Keys that end soon, and when.
     ending: BTreeMap<VenueId, String>,
+}
+
+/// Why a key is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyTrouble {
+    /// In words.
+    pub why: String,
+    /// The venue rejects the key, or tells rights that it must not have: the operator has to mend that.
+    /// Otherwise nobody knows its rights, and they are asked for again.
+    pub is_wrong: bool,
 }
 
 /// Why a key must not be used, if it must not.
@@ -82,10 +92,11 @@ impl RealAccount {
     /// Accounts behind `links`.
     #[must_use]
     pub fn new(broker: LiveBroker, links: Links, config: &Config, time: Arc<dyn Time>) -> Self {
-        let unread = "the rights of its API key were not read yet".to_owned();
+        let why = "the rights of its API key were not read yet".to_owned();
+        let unread = KeyTrouble { why, is_wrong: false };
         Self {
             broker,
-            refused: links.iter().map(|(id, _)| (id.clone(), unread.clone())).collect(),
+            troubles: links.iter().map(|(id, _)| (id.clone(), unread.clone())).collect(),
             links,
             config: config.clone(),
             time,
@@ -101,15 +112,15 @@ impl RealAccount {
         &mut self.broker
     }
 
-    /// Why nothing is done at a venue, by venue.
+    /// Venues at which nothing is done because of their keys.
     #[must_use]
-    pub const fn refused(&self) -> &BTreeMap<VenueId, String> {
-        &self.refused
+    pub const fn troubles(&self) -> &BTreeMap<VenueId, KeyTrouble> {
+        &self.troubles
     }
 
     /// Measures clocks and reads the rights of keys where it is time: at first, every day, and when a
     /// venue answers again. A venue whose key could not be read is left alone until it can.
-    pub async fn verify(&mut self) -> Vec<String> {
+    pub async fn verify(&mut self) -> Findings {
         let mut notes = Vec::new();
         for (id, link) in self.links.clone().iter() {
             match Links::set_clock(link).await {
@@ -119,105 +130,106 @@ impl RealAccount {
                 )),
                 Ok(_) => {}
                 Err(error) => {
-                    self.lose(id, &error.to_string());
+                    tracing::debug!(venue = %id, %error, "its time could not be read");
+                    self.lose(id);
                     notes.push(format!("{id}: its time could not be read"));
                 }
             }
             let now_ms = self.time.monotonic_ms();
             let age_ms = self.verified_ms.get(id).map_or(i64::MAX, |at_ms| now_ms - at_ms);
-            if age_ms < RIGHTS_EVERY_MS && !self.lost().contains_key(id) {
+            let is_doubtful = self.lost().contains(id) || link.api.key_refused().is_some();
+            if age_ms < RIGHTS_EVERY_MS && !is_doubtful {
                 continue;
             }
             let pause = self.rejected.get(id).copied();
             if pause.is_some_and(|(again_ms, _)| now_ms < again_ms) {
                 continue;
             }
-            let objection = match link.api.key_rights().await {
+            let trouble = match link.api.key_rights().await {
                 Ok(rights) => {
                     self.rejected.remove(id);
                     match ending(&rights, self.time.now()) {
                         Some(text) => self.ending.insert(id.clone(), text),
                         None => self.ending.remove(id),
                     };
-                    objection(&rights)
+                    objection(&rights).map(|why| KeyTrouble { why, is_wrong: true })
                 }
                 Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) => {
                     let wait_ms = pause.map_or(*REJECTED_EVERY_MS.start(), |(_, last_ms)| {
                         (2 * last_ms).min(*REJECTED_EVERY_MS.end())
                     });
                     self.rejected.insert(id.clone(), (now_ms + wait_ms, wait_ms));
-                    Some(format!("the API key is rejected: {message}"))
+                    let why = format!("the API key is rejected: {message}");
+                    Some(KeyTrouble { why, is_wrong: true })
                 }
                 Err(_) if age_ms < 2 * RIGHTS_EVERY_MS => continue,
-                Err(error) => Some(format!("the rights of its API key could not be read: {error}")),
+                Err(error) => {
+                    let why = format!("the rights of its API key could not be read: {error}");
+                    Some(KeyTrouble { why, is_wrong: false })
+                }
             };
             self.lost().remove(id);
-            if let Some(objection) = objection {
+            if let Some(trouble) = trouble {
                 self.verified_ms.remove(id);
-                renew(self.refused.entry(id.clone()).or_default(), objection);
+                let known = self.troubles.entry(id.clone()).or_insert_with(|| trouble.clone());
+                renew(&mut known.why, trouble.why);
+                known.is_wrong = trouble.is_wrong;
             } else {
                 self.verified_ms.insert(id.clone(), now_ms);
-                self.refused.remove(id);
+                self.troubles.remove(id);
             }
         }
-        let keys = self.refused.iter().chain(&self.ending);
-        notes.extend(keys.map(|(id, why)| format!("{id}: {why}")));
+        let troubles = self.troubles.iter().map(|(id, trouble)| (id, &trouble.why));
+        let keys = troubles.chain(&self.ending).map(|(id, why)| format!("{id}: {why}")).collect();
         if let Err(error) = self.links.save_pauses(&self.config) {
             notes.push(format!("the pauses of exchanges could not be saved: {error}"));
         }
-        notes
+        Findings { keys, notes }
     }
 
-    fn lost(&self) -> MutexGuard<'_, BTreeMap<VenueId, String>> {
+    fn lost(&self) -> MutexGuard<'_, BTreeSet<VenueId>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whatever happened to the venue may have happened to the key's rights.
-    fn lose(&self, venue: &VenueId, why: &str) {
-        self.lost().insert(venue.clone(), why.to_owned());
+    fn lose(&self, venue: &VenueId) {
+        self.lost().insert(venue.clone());
     }
 
-    /// Why the venue's key is not used for anything, if the venue rejects it.
-    fn rejection(&self, venue: &VenueId) -> Option<String> {
-        let is_rejection = |why: &&String| why.starts_with(&Refusal::Auth.to_string());
-        let new = self.lost().get(venue).filter(is_rejection).cloned();
-        new.or_else(|| self.rejected.get(venue).and_then(|_| self.refused.get(venue).cloned()))
+    /// Why the venue's key is not used for anything, if the venue refused it.
+    fn refusal(&self, venue: &VenueId) -> Option<String> {
+        self.links.get(venue)?.api.key_refused()
     }
 
     /// Why the account is not read or traded, if so.
-    fn key_trouble(&self, venue: &VenueId) -> Option<String> {
-        self.refused.get(venue).cloned().or_else(|| self.rejection(venue))
+    fn trouble(&self, venue: &VenueId) -> Option<String> {
+        let known = self.troubles.get(venue).map(|trouble| trouble.why.clone());
+        known.or_else(|| self.refusal(venue))
     }
 }
 
 impl Broker for RealAccount {
     async fn balances(&self, venue: &VenueId) -> Result<BTreeMap<Ticker, Balance>, PortError> {
-        match self.key_trouble(venue) {
+        match self.trouble(venue) {
             Some(why) => Err(PortError(why)),
-            None => self.broker.balances(venue).await.inspect_err(|why| self.lose(venue, &why.0)),
+            None => self.broker.balances(venue).await.inspect_err(|_| self.lose(venue)),
         }
     }
 
     fn closed(&self, venue: &VenueId) -> Option<String> {
-        self.key_trouble(venue).or_else(|| self.broker.closed(venue))
+        let held = || self.links.get(venue)?.transport.holds_orders().map(str::to_owned);
+        self.trouble(venue).or_else(held).or_else(|| self.broker.closed(venue))
     }
 
     async fn place(&mut self, intent: &Intent) -> Outcome {
-        let venue = &intent.order.venue;
-        if let Some(why) = self.key_trouble(venue) {
-            return Outcome::Rejected { reason: format!("not sent: {why}") };
+        match self.trouble(&intent.order.venue) {
+            Some(why) => Outcome::Rejected { reason: format!("not sent: {why}") },
+            None => self.broker.place(intent).await,
         }
-        let outcome = self.broker.place(intent).await;
-        if let Outcome::Rejected { reason } = &outcome
-            && reason.starts_with(&Refusal::Auth.to_string())
-        {
-            self.lose(venue, reason);
-        }
-        outcome
     }
 
     async fn look_up(&mut self, intent: &Intent) -> Outcome {
-        match self.rejection(&intent.order.venue) {
+        match self.refusal(&intent.order.venue) {
             Some(cause) => Outcome::Unknown { cause },
             None => self.broker.look_up(intent).await,
         }
@@ -242,17 +254,18 @@ fn markets(policy: &Policy) -> Vec<(VenueId, Symbol)> {
 }
 
 impl Account for RealAccount {
-    async fn reconcile(&mut self, known: &BTreeSet<String>) -> Vec<String> {
-        let mut notes = self.verify().await;
-        self.broker.leave_out(self.rejected.keys().cloned().collect());
+    async fn reconcile(&mut self, known: &BTreeSet<String>) -> Findings {
+        let mut findings = self.verify().await;
+        let refused = self.links.iter().map(|(id, _)| id).filter(|id| self.refusal(id).is_some());
+        self.broker.leave_out(refused.cloned().collect());
         let found = self.broker.reconcile(known, self.time.now()).await;
+        findings.notes.extend(found.notes);
+        findings.notes.extend(self.broker.take_notes());
         for (venue, why) in &found.unread {
-            self.lose(venue, why);
+            self.lose(venue);
+            findings.notes.push(format!("{venue} could not be read: {why}"));
         }
-        notes.extend(found.notes);
-        notes.extend(self.broker.take_notes());
-        notes.extend(found.unread.iter().map(|(id, why)| format!("{id} could not be read: {why}")));
-        notes
+        findings
     }
 
     fn halted(&self) -> BTreeMap<VenueId, String> {
@@ -280,8 +293,8 @@ impl Account for RealAccount {
 }
 
 impl<M: MarketData> Account for PaperBroker<'_, M> {
-    async fn reconcile(&mut self, _known: &BTreeSet<String>) -> Vec<String> {
-        Vec::new()
+    async fn reconcile(&mut self, _known: &BTreeSet<String>) -> Findings {
+        Findings::default()
     }
 
     fn halted(&self) -> BTreeMap<VenueId, String> {

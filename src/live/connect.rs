@@ -64,6 +64,12 @@ impl Links {
         self.0.iter().map(|(id, link)| (id.clone(), Arc::clone(&link.api))).collect()
     }
 
+    /// One venue.
+    #[must_use]
+    pub fn get(&self, venue: &VenueId) -> Option<&Link> {
+        self.0.get(venue)
+    }
+
     /// Every venue.
     pub fn iter(&self) -> impl Iterator<Item = (&VenueId, &Link)> {
         self.0.iter()

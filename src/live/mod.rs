@@ -206,12 +206,13 @@ impl Start<'_> {
         let mut account =
             RealAccount::new(broker, self.links.clone(), &self.config, Arc::new(MachineTime));
         account.watch(&self.config);
-        for note in account.verify().await {
+        let found = account.verify().await;
+        for note in found.keys.into_iter().chain(found.notes) {
             output::remark(format!("note: {note}"));
         }
         // A key that can withdraw, or none that works, is for the operator to mend, not for a loop.
-        if let Some((venue, why)) = account.refused().iter().find(|(_, why)| is_for_operator(why)) {
-            return Err(Failure::new(Code::BadInput, format!("{venue}: {why}")));
+        if let Some((venue, key)) = account.troubles().iter().find(|(_, key)| key.is_wrong) {
+            return Err(Failure::new(Code::BadInput, format!("{venue}: {}", key.why)));
         }
         if state.cycle == 0 {
             self.ask(market, &account, &state).await?;
@@ -352,11 +353,6 @@ pub fn coingecko(
         ..defaults
     })
     .map_err(|error| Failure::new(Code::BadInput, format!("coingecko.base_url: {error}")))
-}
-
-/// Whether a refused key needs the operator, and not just another try.
-fn is_for_operator(why: &str) -> bool {
-    !why.contains("could not be read") && !why.contains("were not read")
 }
 
 /// What orders of each account begin with. It follows from the key, because a journal can be lost

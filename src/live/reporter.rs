@@ -1,6 +1,7 @@
 //! Tells the world what happened: files, log, messages. It cannot change a cycle, and what it cannot
 //! write it says once.
 
+use super::session::Findings;
 use crate::candle_export::CandleExport;
 use crate::desk::{self, DeskContext, VenueHealth};
 use crate::{logging, output, status};
@@ -14,7 +15,6 @@ use keel_core::state::State;
 use keel_live::market::{ClockReading, Want};
 use keel_live::time::MachineTime;
 use keel_telegram::{Event as Message, EventKind, Notifier};
-use keel_venues::api::Refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -147,14 +147,17 @@ impl Reporter {
     }
 
     /// What the comparison with the venues found; what is new is told.
-    pub fn account(&mut self, notes: Vec<String>) {
+    pub fn account(&mut self, found: Findings) {
         let now = MachineTime.now();
+        let keys = found.keys.into_iter().map(|note| (EventKind::RejectedKey, note));
+        let notes = found.notes.into_iter().map(|note| (EventKind::Halt, note));
+        let found: Vec<_> = keys.chain(notes).collect();
         let (old, held) = {
             let mut desk = self.desk();
             let found_at = |note: &String| {
                 desk.notes.iter().find(|(_, known)| known == note).map_or(now, |(at, _)| *at)
             };
-            let present = notes.iter().map(|note| (found_at(note), note.clone())).collect();
+            let present = found.iter().map(|(_, note)| (found_at(note), note.clone())).collect();
             (std::mem::replace(&mut desk.notes, present), desk.held.clone())
         };
         // A halt was told as one.
@@ -162,9 +165,8 @@ impl Reporter {
             old.iter().any(|(_, known)| known == note)
                 || held.iter().any(|held| held.starts_with(note.as_str()))
         };
-        for note in notes.into_iter().filter(|note| !is_known(note)) {
+        for (kind, note) in found.into_iter().filter(|(_, note)| !is_known(note)) {
             tracing::warn!("{note}");
-            let kind = if is_about_key(&note) { EventKind::RejectedKey } else { EventKind::Halt };
             self.notifier.notify(Message::new(kind, "Look at this").body(note));
         }
     }
@@ -262,9 +264,8 @@ impl Reporter {
         }
         for (venue, cause) in away.iter().filter(|(venue, _)| !self.away.contains_key(*venue)) {
             let title = format!("{venue} is away");
-            let is_key = is_about_key(cause);
-            let kind = if is_key { EventKind::RejectedKey } else { EventKind::ExchangeStatus };
-            self.notifier.notify(Message::new(kind, title).body(cause.clone()));
+            let message = Message::new(EventKind::ExchangeStatus, title);
+            self.notifier.notify(message.body(cause.clone()));
         }
         for venue in self.away.keys().filter(|venue| !away.contains_key(*venue)) {
             let title = format!("{venue} is back");
@@ -309,11 +310,6 @@ impl Reporter {
             self.file_error = error;
         }
     }
-}
-
-/// Whether the text is about a key that an exchange rejects or that must not be used.
-fn is_about_key(text: &str) -> bool {
-    text.contains("API key") || text.starts_with(&Refusal::Auth.to_string())
 }
 
 fn orders(record: &CycleRecord) -> String {

@@ -34,11 +34,28 @@ const RECONCILE_SOON: Duration = Duration::from_secs(10);
 /// Intents of so many days can be named as ours when a venue lists them.
 const KNOWN_DAYS: i64 = 8;
 
+/// What a comparison of the accounts with the venues found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// About API keys.
+    pub keys: Vec<String>,
+    /// About everything else.
+    pub notes: Vec<String>,
+}
+
+impl Findings {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.notes.is_empty()
+    }
+}
+
 /// What a broker on live data does besides orders.
 pub trait Account: Broker {
     /// Compares the accounts with the venues. `known` are the ids of the journal's orders. Returns
     /// all that the operator should know now. A stop leaves it at any point.
-    fn reconcile(&mut self, known: &BTreeSet<String>) -> impl Future<Output = Vec<String>>;
+    fn reconcile(&mut self, known: &BTreeSet<String>) -> impl Future<Output = Findings>;
 
     /// Venues at which nothing is sent until the operator says otherwise, and why.
     fn halted(&self) -> BTreeMap<VenueId, String>;
@@ -367,16 +384,16 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let known = self.journal.intent_ids(since)?;
         let compared = self.broker.broker().reconcile(&known);
         let what = "the comparison with the exchanges";
-        let notes = bounded(&self.controls, what, Duration::ZERO, compared).await?;
-        let Some(notes) = notes else { return Ok(None) };
+        let found = bounded(&self.controls, what, Duration::ZERO, compared).await?;
+        let Some(found) = found else { return Ok(None) };
         let late = self.broker.broker().take_late();
         self.journal.write_late(&late, self.clock.now())?;
-        if !notes.is_empty() || !self.broker.broker().halted().is_empty() {
+        if !found.is_empty() || !self.broker.broker().halted().is_empty() {
             // A halt is durable before anything else is done.
             self.flush()?;
         }
         self.tell_held();
-        self.reporter.account(notes);
+        self.reporter.account(found);
         Ok(Some(()))
     }
 }

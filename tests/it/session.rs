@@ -7,7 +7,7 @@ use keel::journal::{Durability, Journal, Mode, NewJournal};
 use keel::live::controls::Controls;
 use keel::live::gate::Gate;
 use keel::live::reporter::Reporter;
-use keel::live::session::{Account, Feed, Session};
+use keel::live::session::{Account, Feed, Findings, Session};
 use keel_config::{Config, Reloader};
 use keel_core::asset::{Symbol, Ticker, VenueId};
 use keel_core::candle::Window;
@@ -102,10 +102,10 @@ impl Broker for Silent {
 }
 
 impl Account for Silent {
-    async fn reconcile(&mut self, _: &BTreeSet<String>) -> Vec<String> {
+    async fn reconcile(&mut self, _: &BTreeSet<String>) -> Findings {
         match self {
             Self::Comparison => pending().await,
-            _ => Vec::new(),
+            _ => Findings::default(),
         }
     }
 

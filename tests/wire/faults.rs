@@ -7,6 +7,7 @@ use keel_simex::prices::Place;
 use keel_simex::rules::MarketStatus;
 use keel_simex::server::Double;
 use rust_decimal::Decimal;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -355,6 +356,8 @@ fn f086_a_key_that_is_refused_at_the_start_is_for_the_operator() {
 fn f086_a_key_that_is_revoked_while_it_trades_is_told_once_and_costs_the_other_venue_nothing() {
     let mut bench = Bench::new(rising());
     bench.connect_chat();
+    bench.config["telegram"]["notification_settings"] = json!({ "rejected_key": "silent" });
+    bench.write_config();
     let daemon = bench.daemon();
     wait_for("a cycle", || bench.cycles_done() > 0);
     bench.simex.set_revoked(Place::Binance, true);
@@ -370,6 +373,9 @@ fn f086_a_key_that_is_revoked_while_it_trades_is_told_once_and_costs_the_other_v
     assert!(private() <= asked + 4, "{} questions with a revoked key", private() - asked);
     let told = || bench.simex.sent_texts().iter().filter(|text| text.contains("API key")).count();
     wait_for("the message", || told() > 0);
+    let requests = bench.simex.requests();
+    let message = requests.iter().find(|request| request.parameters.contains("API key")).unwrap();
+    assert!(message.parameters.contains("\"disable_notification\":true"), "{}", message.parameters);
     bench.simex.set_revoked(Place::Binance, false);
     let before = bench.simex.calls(Double::Binance, ORDERS[0].1);
     assert!(bench.simex.deposit(Place::Binance, "USDT", 500.into()));

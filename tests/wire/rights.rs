@@ -86,7 +86,8 @@ impl Desk {
     }
 
     fn reconcile(&mut self) -> Vec<String> {
-        self.runtime.block_on(self.account.reconcile(&self.known))
+        let found = self.runtime.block_on(self.account.reconcile(&self.known));
+        found.keys.into_iter().chain(found.notes).collect()
     }
 
     fn balances(&self, venue: &str) -> Result<(), String> {
@@ -245,6 +246,33 @@ fn f086_a_rejected_key_is_asked_about_at_longer_and_longer_pauses_until_it_works
     desk.reconcile();
     desk.balances("binance").unwrap();
     assert!(desk.trades("binance", "ETH/USDT"));
+}
+
+/// Nothing would be sent, so nothing is written down either.
+#[test]
+fn an_exchange_is_closed_while_it_wants_a_pause_and_while_its_orders_keep_failing() {
+    let mut desk = Desk::new();
+    let closed = |desk: &Desk, venue: &str| desk.account.closed(&venue.parse().unwrap());
+    assert_eq!((closed(&desk, "binance"), closed(&desk, "okx")), (None, None));
+
+    let headers = BTreeMap::from([("retry-after".to_owned(), "60".to_owned())]);
+    let pause = Action::Status { code: 429, body: String::new(), headers };
+    let fault = Fault::next("POST /api/v3/order", When::Before, pause);
+    desk.bench.simex.fault(fault.at("binance"));
+    desk.place("binance", "ETH/USDT");
+    let why = closed(&desk, "binance").unwrap();
+    assert!(why.contains("asked for a pause"), "{why}");
+    assert_eq!(closed(&desk, "okx"), None);
+
+    let fails = Action::Status { code: 503, body: String::new(), headers: BTreeMap::new() };
+    let fault = Fault::standing("POST /api/v5/trade/order", When::Before, fails);
+    desk.bench.simex.fault(fault.at("okx"));
+    for _ in 0..5 {
+        let outcome = desk.place("okx", "SOL/USDT");
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+    }
+    let why = closed(&desk, "okx").unwrap();
+    assert!(why.contains("failed too often"), "{why}");
 }
 
 #[test]

@@ -342,4 +342,9 @@ pub trait ExchangeApi: Send + Sync {
 
     /// What the key may do.
     async fn key_rights(&self) -> Answer<KeyRights>;
+
+    /// In what words the venue refused the key, from then on until its rights can be read again.
+    fn key_refused(&self) -> Option<String> {
+        None
+    }
 }

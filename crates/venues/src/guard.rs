@@ -1,5 +1,6 @@
 //! What stands between every adapter and the program: venues repeat keys in their messages, and
-//! messages go to logs and chats; and a signed read that was refused for its time is worth one more try.
+//! messages go to logs and chats; a signed read that was refused for its time is worth one more try; and
+//! a refused key is remembered.
 
 use crate::api::{
     Answer, ApiError, Book, ExchangeApi, KeyRights, MarketOrder, OrderState, OwnTrade, Placed,
@@ -16,7 +17,7 @@ use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use zeroize::Zeroizing;
 
 /// The adapter that `make` makes, in whose errors no key is left, and whose reads set the clock right.
@@ -26,13 +27,15 @@ pub(crate) fn guarded<A: ExchangeApi + 'static>(
 ) -> Box<dyn ExchangeApi> {
     let secrets = Secrets::new(connection.keys.as_ref());
     let transport = Arc::clone(&connection.transport);
-    Box::new(Guarded { api: make(connection), transport, secrets })
+    Box::new(Guarded { api: make(connection), transport, secrets, refused: Mutex::default() })
 }
 
 struct Guarded<A> {
     api: A,
     transport: Arc<dyn Transport>,
     secrets: Secrets,
+    /// In what words the key was refused, until its rights could be read again.
+    refused: Mutex<Option<String>>,
 }
 
 impl<A: ExchangeApi> Guarded<A> {
@@ -49,7 +52,20 @@ impl<A: ExchangeApi> Guarded<A> {
             self.transport.set_clock_offset(sample.offset_ms);
             answer = ask().await;
         }
-        self.hide(answer)
+        self.heard(answer)
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a signed question, without keys; what it says of the key is remembered.
+    fn heard<T>(&self, answer: Answer<T>) -> Answer<T> {
+        self.hide(answer).inspect_err(|error| {
+            if matches!(error, ApiError::Refused { refusal: Refusal::Auth, .. }) {
+                *self.refused() = Some(error.to_string());
+            }
+        })
     }
 
     fn hide<T>(&self, answer: Answer<T>) -> Answer<T> {
@@ -152,7 +168,7 @@ impl<A: ExchangeApi> ExchangeApi for Guarded<A> {
     }
 
     async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
-        self.hide(self.api.market_order(order).await)
+        self.heard(self.api.market_order(order).await)
     }
 
     async fn order(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<Option<OrderState>> {
@@ -183,11 +199,17 @@ impl<A: ExchangeApi> ExchangeApi for Guarded<A> {
     }
 
     async fn cancel(&self, symbol: &Symbol, of: Reference<'_>) -> Answer<()> {
-        self.hide(self.api.cancel(symbol, of).await)
+        self.heard(self.api.cancel(symbol, of).await)
     }
 
     async fn key_rights(&self) -> Answer<KeyRights> {
-        self.read(move || self.api.key_rights()).await
+        let rights = self.read(move || self.api.key_rights()).await?;
+        *self.refused() = None;
+        Ok(rights)
+    }
+
+    fn key_refused(&self) -> Option<String> {
+        self.refused().clone()
     }
 }
 

@@ -44,6 +44,11 @@ impl Breaker {
         Ok(())
     }
 
+    /// Whether calls that may not probe are kept back.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open_until.is_some()
+    }
+
     /// Something else shows that the host is well: calls go on once the pause is over. The next pause
     /// is longer all the same, until a call succeeds.
     pub(super) fn heal(&mut self, now: Instant) {

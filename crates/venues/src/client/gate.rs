@@ -79,6 +79,14 @@ impl HostGate {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
+    /// Why a write would not be sent, if it has to wait for longer than `patience`.
+    pub(super) fn holds_writes(&self, patience: Duration) -> Option<&'static str> {
+        if lock(&self.writes).is_open() {
+            return Some(FAILED_TOO_OFTEN);
+        }
+        self.paused_for().filter(|left| *left > patience).map(|_| PAUSED)
+    }
+
     /// Waits until the request may be sent, at most `patience`.
     pub(super) async fn admit(
         &self,

@@ -143,6 +143,12 @@ impl HttpTransport {
         (self.options.clock)().saturating_add(self.clock_offset())
     }
 
+    /// Why an order would be given back unsent now, as far as that is known before.
+    #[must_use]
+    pub fn holds_orders(&self) -> Option<&'static str> {
+        self.gate.holds_writes(PATIENCE_FOR_WRITES)
+    }
+
     /// Until when nothing is sent to this host, by this computer's clock; to be kept over a restart.
     #[must_use]
     pub fn paused_until_ms(&self) -> Option<i64> {
