@@ -249,6 +249,63 @@ fn what_kept_an_order_back_is_made_up_for_as_soon_as_it_is_gone() {
 }
 
 #[test]
+fn what_the_caps_of_a_cycle_kept_back_follows_in_the_next_ones() {
+    let mut desk = Desk::new();
+    desk.policy.settings.limits.max_orders_per_cycle = 1;
+    let mut sent = Vec::new();
+    for minute in 0..5 {
+        let record = desk.cycle_that(minute == 0);
+        assert!(record.executions.iter().all(|execution| is_filled(Some(execution))), "{record:?}");
+        sent.push((record.trigger, record.executions.len()));
+        desk.time.advance_ms(60_000);
+    }
+    let next = (Trigger::Unfinished, 1);
+    let expected = [(Trigger::Requested, 1), next, next, (Trigger::None, 0), (Trigger::None, 0)];
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn an_order_whose_request_is_lost_each_time_is_tried_twice_for_one_signal() {
+    let mut desk = Desk::new();
+    let mut sent = 0;
+    for minute in 0..60 {
+        desk.first.fate(Fate::RequestLost);
+        let record = desk.cycle_that(minute == 0);
+        sent += usize::from(find(&record, "BTC").is_some());
+        desk.time.advance_ms(60_000);
+    }
+    assert_eq!(sent, 2);
+}
+
+#[test]
+fn what_failed_before_is_tried_twice_again_when_somebody_asks_for_it() {
+    let mut desk = Desk::new();
+    let mut refused = Vec::new();
+    for requested in [true, true, false, false] {
+        desk.first.fate(Fate::Refused(Refusal::Parameters));
+        refused.push(find(&desk.cycle_that(requested), "BTC").is_some());
+        desk.time.advance_ms(60_000);
+    }
+    assert_eq!(refused, [true, true, true, false]);
+}
+
+#[test]
+fn an_exchange_that_is_halted_in_a_cycle_gets_no_further_order_of_it() {
+    let mut desk = Desk::new();
+    let now = desk.time.now();
+    desk.state.assets.insert(ticker("BTC"), said(Signal::Buy, "100", 1e12, now));
+    desk.first.inner().balances.remove(&ticker("BTC"));
+    desk.first.fate(Fate::Overfilled { tenths: 11 });
+    let record = desk.cycle();
+    assert!(find(&record, "BTC").is_some() && find(&record, "ETH").is_none(), "{record:?}");
+    let reason = record.decisions.iter().find(|decision| decision.ticker == ticker("ETH"));
+    assert_eq!(reason.unwrap().reason.as_ref().unwrap().code(), "exchange_closed");
+    let eth = symbol("ETH/USDT");
+    assert!(desk.store.intents.iter().all(|intent| intent.order.symbol != eth), "no order at all");
+    assert!(is_filled(find(&record, "BNB")), "{record:?}");
+}
+
+#[test]
 fn nothing_is_traded_while_a_holding_never_had_a_price() {
     let mut desk = Desk::new();
     desk.state.assets.remove(&ticker("BTC"));

@@ -174,6 +174,9 @@ fn silence_is_explained(portfolio: &Portfolio, plan: &Plan) -> Result<(), TestCa
         if !turnover.contains_key(&asset.ticker) {
             prop_assert!(reason.is_some(), "{} has neither order nor reason", asset.ticker);
         }
+        if asset.blocked.is_some() {
+            prop_assert_eq!(reason, &asset.blocked);
+        }
     }
     Ok(())
 }
@@ -199,6 +202,18 @@ proptest! {
         orders_come_direct_then_sells_then_buys(&plan)?;
         silence_is_explained(&portfolio, &plan)?;
         the_guard_approves(&portfolio, &plan)?;
+    }
+
+    /// What kept an asset from trading is said also when there is nothing to trade with.
+    #[test]
+    fn an_empty_portfolio_has_no_orders_and_says_what_is_blocked(mut portfolio in portfolios()) {
+        portfolio.stablecoin_free.clear();
+        for asset in &mut portfolio.assets {
+            asset.free = Qty::ZERO;
+        }
+        let plan = portfolio.ask(plan);
+        prop_assert!(plan.orders.is_empty());
+        silence_is_explained(&portfolio, &plan)?;
     }
 }
 
