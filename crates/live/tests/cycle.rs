@@ -322,6 +322,39 @@ fn nothing_is_traded_while_a_holding_never_had_a_price() {
 }
 
 #[test]
+fn what_has_no_market_at_all_does_not_keep_the_others() {
+    let mut desk = Desk::new();
+    desk.state.assets.remove(&ticker("BTC"));
+    desk.first.inner().markets.remove(&symbol("BTC/USDT"));
+    let record = desk.cycle();
+    assert!(find(&record, "BTC").is_none() && is_filled(find(&record, "ETH")), "{record:?}");
+}
+
+#[test]
+fn nothing_is_traded_while_an_exchange_was_never_read() {
+    let mut desk = Desk::new();
+    desk.second.inner().down = true;
+    desk.compare();
+    let record = desk.cycle_alone(true);
+    assert!(record.executions.is_empty(), "{record:?}");
+    let reason = record.decisions[2].reason.as_ref().unwrap();
+    assert_eq!(reason.code(), "total_unknown");
+    assert!(reason.to_string().contains("other was never read"), "{reason}");
+    // Once it was read, an outage stops it alone.
+    desk.second.inner().down = false;
+    desk.time.advance_ms(60_000);
+    desk.compare();
+    assert!(is_filled(find(&desk.cycle_alone(false), "ETH")));
+    desk.second.inner().down = true;
+    desk.time.advance_ms(60_000);
+    let record = desk.cycle_alone(true);
+    let codes: Vec<&str> =
+        record.decisions.iter().filter_map(|d| d.reason.as_ref().map(|r| r.code())).collect();
+    assert!(!codes.contains(&"total_unknown"), "{codes:?}");
+    assert!(codes.contains(&"exchange_unavailable"), "{codes:?}");
+}
+
+#[test]
 fn a_price_that_is_not_believed_stops_only_its_own_asset_when_none_of_it_is_held() {
     let mut desk = Desk::new();
     desk.state.assets.remove(&ticker("BTC"));
@@ -388,6 +421,25 @@ fn what_somebody_else_traded_is_compared_before_it_is_traded_back() {
 }
 
 #[test]
+fn what_somebody_traded_is_waited_for_until_it_is_known_whose_order_it_was() {
+    let mut desk = Desk::new();
+    desk.cycle();
+    desk.time.advance_ms(7_200_000);
+    desk.cycle_that(true);
+    desk.first.foreign("by-hand", &symbol("ETH/USDT"), Side::Sell, "20");
+    desk.first.inner().orders_purged = true;
+    desk.first.inner().names_trades = false;
+    let record = desk.cycle_alone(true);
+    assert_eq!(record.decisions[2].reason.as_ref().unwrap().code(), "exchange_closed");
+    desk.compare();
+    assert!(desk.broker.wants_comparison(), "nobody knows whose it was");
+    // An order that the exchange does not name for ten minutes is nobody's of ours.
+    desk.time.advance_ms(601_000);
+    desk.compare();
+    assert!(!desk.broker.wants_comparison());
+}
+
+#[test]
 fn an_order_that_is_refused_twice_waits_for_the_next_signal() {
     let mut desk = Desk::new();
     let refused = |record: &CycleRecord| {
@@ -443,6 +495,17 @@ fn a_bar_that_comes_late_is_looked_at_as_soon_as_it_is_there() {
     desk.time.advance_ms(60_000);
     desk.cycle_that(false);
     assert_eq!(desk.first.inner().candle_calls, before, "and not again before the next one");
+
+    // The next day's bar never comes: it is waited for, and then the last one is the last one.
+    desk.time.advance_ms(midnight.plus_ms(DAY).since_ms(desk.time.now()) - 10_000);
+    let mut calls = Vec::new();
+    for _ in 0..30 {
+        desk.time.advance_ms(20_000);
+        desk.cycle_that(false);
+        calls.push(desk.first.inner().candle_calls);
+    }
+    assert!(before < calls[4] && calls[4] < calls[5], "{calls:?}");
+    assert_eq!(calls[9], calls[29], "{calls:?}");
 }
 
 #[test]

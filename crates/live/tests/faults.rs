@@ -48,6 +48,17 @@ fn f002_a_lost_request_is_called_absent_only_after_the_fence_and_on_all_evidence
 }
 
 #[test]
+fn f002_an_answer_that_fits_no_new_order_does_not_say_that_it_was_refused() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Refused(Refusal::NotFound));
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&intent, 6);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+    assert_eq!(desk.venue.inner().writes, 1);
+}
+
+#[test]
 fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
     for delay_ms in [1000, 4000, 12_000, 45_000, 70_000] {
         let time = VirtualTime::new();
@@ -184,6 +195,21 @@ fn f012_an_order_that_only_the_lists_know_is_found_there() {
         assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
         desk.assert_books(&[(&intent, &outcome)]);
     }
+}
+
+#[test]
+fn an_execution_that_is_booked_for_another_order_is_not_booked_again() {
+    let mut desk = Desk::new();
+    let (first, filled) = desk.buy(0);
+    desk.venue.fate(Fate::RequestLost);
+    let second = intent(1, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    let mut impostor = desk.venue.inner().orders[0].state.clone();
+    impostor.client_id = second.id.as_str().to_owned();
+    desk.venue.inner().impostor = Some(impostor);
+    let (_, outcome) = desk.place(second);
+    assert!(cause(&outcome).starts_with("quarantined: "), "{outcome:?}");
+    assert!(cause(&outcome).contains(first.id.as_str()), "{outcome:?}");
+    desk.assert_books(&[(&first, &filled)]);
 }
 
 #[test]
