@@ -80,6 +80,17 @@ fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
 }
 
 #[test]
+fn f003_the_fence_counts_from_the_moment_at_which_an_order_left() {
+    let mut desk = Desk::new();
+    desk.venue.inner().late_write_ms = 60_000;
+    desk.venue.fate(Fate::Delayed(4000));
+    let (intent, _) = desk.buy(0);
+    let outcome = desk.resolve(&intent, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
 fn f003_what_was_read_before_the_fence_proves_nothing_after_it() {
     let time = VirtualTime::new();
     let venue = Double::with_validity(&time, Duration::from_secs(60));
@@ -195,6 +206,25 @@ fn f012_an_order_that_only_the_lists_know_is_found_there() {
         assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
         desk.assert_books(&[(&intent, &outcome)]);
     }
+}
+
+#[test]
+fn f012_executions_that_do_not_add_up_yet_are_waited_for() {
+    let mut desk = Desk::new();
+    desk.venue.inner().fills_with_order = false;
+    desk.venue.inner().fills_per_order = 2;
+    desk.venue.fate(Fate::OpenFor(20_000));
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    desk.time.advance_ms(60_000);
+    desk.balances().unwrap();
+    let hidden = desk.venue.inner().trades.pop().unwrap();
+    let outcome = desk.resolve(&intent, 3);
+    assert!(is_unknown(&outcome) && cause(&outcome).contains("add up to"), "{outcome:?}");
+    desk.venue.inner().trades.push(hidden);
+    let outcome = desk.resolve(&intent, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
 }
 
 #[test]

@@ -436,12 +436,9 @@ impl LiveBroker {
                 return;
             }
         };
-        if self.pending.keys().any(|id| id.as_str().starts_with(&digits)) {
-            return;
-        }
         let settled = self.settled.iter_mut().find(|(id, _)| id.as_str().starts_with(&digits));
-        // Without an entry it was settled before this process, and too long ago for the checkpoint:
-        // its executions are in the journal.
+        // Without an entry it is looked up, or it was settled before this process and too long ago for
+        // the checkpoint: its executions are in the journal.
         if let Some((id, settled)) = settled
             && settled.trades.insert(trade.fill.trade_id.clone())
         {

@@ -159,6 +159,8 @@ pub struct Inner {
     pub failing_reads: u32,
     /// So long the answers to the next reads are on their way.
     pub late_reads_ms: VecDeque<i64>,
+    /// So long the next order waits for its turn before it leaves.
+    pub late_write_ms: i64,
     /// All calls fail.
     pub down: bool,
     /// A source of failures for reads: called for each.
@@ -266,6 +268,7 @@ impl Double {
                 empty_balances: false,
                 failing_reads: 0,
                 late_reads_ms: VecDeque::new(),
+                late_write_ms: 0,
                 down: false,
                 dice: None,
                 writes: 0,
@@ -597,6 +600,7 @@ impl ExchangeApi for Double {
     }
 
     async fn market_order(&self, order: &MarketOrder) -> Answer<Placed> {
+        self.time.advance_ms(std::mem::take(&mut self.inner().late_write_ms));
         self.arrive();
         let now = self.time.true_now();
         let mut inner = self.inner();
