@@ -290,6 +290,25 @@ fn what_failed_before_is_tried_twice_again_when_somebody_asks_for_it() {
 }
 
 #[test]
+fn a_deposit_elsewhere_is_no_new_signal_for_what_failed() {
+    let mut desk = Desk::new();
+    desk.first.fate(Fate::Refused(Refusal::Parameters));
+    desk.cycle();
+    desk.first.inner().down = true;
+    desk.second.inner().balances.get_mut(&ticker("USDT")).unwrap().free += qty("500");
+    desk.time.advance_ms(60_000);
+    assert_eq!(desk.cycle_that(false).trigger, Trigger::Funds);
+    desk.first.inner().down = false;
+    let mut refused = 0;
+    for _ in 0..10 {
+        desk.time.advance_ms(60_000);
+        desk.first.fate(Fate::Refused(Refusal::Parameters));
+        refused += u32::from(find(&desk.cycle_that(false), "BTC").is_some());
+    }
+    assert_eq!(refused, 1);
+}
+
+#[test]
 fn an_exchange_that_is_halted_in_a_cycle_gets_no_further_order_of_it() {
     let mut desk = Desk::new();
     let now = desk.time.now();
