@@ -81,11 +81,13 @@ fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
 
 #[test]
 fn f003_the_fence_counts_from_the_moment_at_which_an_order_left() {
-    let mut desk = Desk::new();
-    desk.venue.inner().late_write_ms = 60_000;
-    desk.venue.fate(Fate::Delayed(4000));
+    let time = VirtualTime::new();
+    let venue = Double::with_validity(&time, Duration::from_secs(120));
+    let mut desk = Desk::at(time, venue);
+    desk.venue.inner().late_write_ms = 200_000;
+    desk.venue.fate(Fate::Delayed(100_000));
     let (intent, _) = desk.buy(0);
-    let outcome = desk.resolve(&intent, 3);
+    let outcome = desk.resolve(&intent, 6);
     assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
     desk.assert_books(&[(&intent, &outcome)]);
 }
