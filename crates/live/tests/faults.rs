@@ -211,6 +211,22 @@ fn f012_an_order_that_only_the_lists_know_is_found_there() {
 }
 
 #[test]
+fn f012_an_execution_without_a_name_may_be_the_order_and_is_waited_for() {
+    let mut desk = Desk::new();
+    desk.venue.inner().orders_purged = true;
+    desk.venue.inner().names_trades = false;
+    desk.venue.fate(Fate::AnswerLost);
+    let (intent, outcome) = desk.buy(0);
+    assert!(is_unknown(&outcome), "{outcome:?}");
+    let outcome = desk.resolve(&intent, 2);
+    assert!(cause(&outcome).contains("that the venue does not show"), "{outcome:?}");
+    desk.venue.inner().orders_purged = false;
+    let outcome = desk.resolve(&intent, 2);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
 fn f012_executions_that_do_not_add_up_yet_are_waited_for() {
     let mut desk = Desk::new();
     desk.venue.inner().fills_with_order = false;
