@@ -359,7 +359,9 @@ mod tests {
         assert_eq!(code(&buy, &deep, &[]), "book_too_thin");
         assert_eq!(code(&sell, &[], &deep), "book_too_thin");
         assert_eq!(code(&buy, &deep, &[("100.1", "1.9")]), "book_too_thin");
-        assert_eq!(code(&sell, &[("100.2", "5")], &[("100.1", "5")]), "book_crossed");
+        for bid in ["100.2", "100.1"] {
+            assert_eq!(code(&sell, &[(bid, "5")], &[("100.1", "5")]), "book_crossed");
+        }
         assert_eq!(code(&sell, &[("90", "5")], &[("110", "5")]), "spread_too_wide");
         assert_eq!(code(&buy, &deep, &[("100.1", "1"), ("110", "1")]), "slippage_too_high");
         assert_eq!(code(&buy, &[("199.9", "5")], &[("200", "5")]), "price_out_of_band");
@@ -393,5 +395,14 @@ mod tests {
         let mut third = Tally::new(value, tomorrow);
         let large = Money::new(Decimal::new(201, 0));
         assert_eq!(third.take(large, &limits).unwrap_err().code(), "cap_reached");
+        assert!(third.take(value, &limits).is_ok() && third.take(value, &limits).is_ok());
+        let mut fourth = Tally::new(value, third.day);
+        assert!(fourth.take(value, &limits).is_ok());
+        let Err(Reason::CapReached { cap, .. }) =
+            Tally::new(value, fourth.day).take(value, &Limits { max_orders_per_day: 9, ..limits })
+        else {
+            panic!("more than three times the portfolio in a day");
+        };
+        assert_eq!(cap, "turnover per day");
     }
 }

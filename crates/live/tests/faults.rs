@@ -59,6 +59,18 @@ fn f002_an_answer_that_fits_no_new_order_does_not_say_that_it_was_refused() {
 }
 
 #[test]
+fn f002_a_deposit_and_an_order_elsewhere_do_not_look_like_the_lost_order() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (lost, _) = desk.buy(0);
+    let (_, other) = desk.place(intent(1, "ETH/USDT", Side::Buy, "10", desk.time.now()));
+    assert!(matches!(other, Outcome::Filled { .. }), "{other:?}");
+    desk.venue.inner().balances.get_mut(&ticker("BTC")).unwrap().free += qty("0.3");
+    let outcome = desk.resolve(&lost, 6);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
 fn f003_an_order_that_executes_after_the_first_not_found_is_booked() {
     for delay_ms in [1000, 4000, 12_000, 45_000, 70_000] {
         let time = VirtualTime::new();
@@ -519,6 +531,36 @@ fn f068_a_snapshot_from_before_our_fill_never_shows_more_than_there_is() {
     assert_eq!(balances[&ticker("BTC")].free, qty("2.999"));
 }
 
+/// What the books say before an order decides later whether it was executed.
+#[test]
+fn f068_balances_that_know_of_one_fill_of_two_do_not_spoil_the_next_order() {
+    let mut desk = Desk::new();
+    desk.buy(0);
+    let partial = desk.venue.inner().balances.clone();
+    desk.buy(1);
+    desk.venue.inner().stale_balances = Some((desk.time.now().plus_ms(10_000), partial));
+    desk.balances().unwrap();
+    desk.venue.fate(Fate::RequestLost);
+    let (sell, _) = desk.place(intent(2, "BTC/USDT", Side::Sell, "1", desk.time.now()));
+    let outcome = desk.resolve(&sell, 6);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
+#[test]
+fn f068_a_fill_that_was_found_later_does_not_spoil_the_next_order() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::AnswerLost);
+    desk.venue.inner().down = true;
+    let (first, _) = desk.buy(0);
+    desk.venue.inner().down = false;
+    let outcome = desk.resolve(&first, 3);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.venue.fate(Fate::RequestLost);
+    let (second, _) = desk.buy(1);
+    let outcome = desk.resolve(&second, 12);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+}
+
 #[test]
 fn f068_a_snapshot_that_catches_up_is_waited_for() {
     let mut desk = Desk::new();
@@ -569,6 +611,22 @@ fn f075_an_account_that_is_suddenly_empty_is_unknown_not_empty() {
     desk.balances().unwrap_err();
     desk.venue.inner().empty_balances = false;
     assert_eq!(desk.balances().unwrap(), desk.venue.inner().balances);
+}
+
+#[test]
+fn f075_an_empty_account_is_unknown_also_right_after_an_order() {
+    let mut desk = Desk::new();
+    desk.venue.inner().balances.retain(|name, _| ["USDT", "BTC"].contains(&name.as_str()));
+    desk.time.advance_ms(300_000);
+    desk.balances().unwrap_err();
+    desk.time.advance_ms(300_000);
+    desk.balances().unwrap();
+    desk.reconcile();
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    desk.venue.inner().empty_balances = true;
+    let refused = desk.balances().unwrap_err();
+    assert!(refused.contains("suddenly empty"), "{refused}");
 }
 
 #[test]

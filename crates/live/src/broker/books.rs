@@ -134,7 +134,7 @@ impl Account {
         if let Some(cause) = self.missing(answer, now) {
             return Judged::Incomplete(cause);
         }
-        self.traded_elsewhere |= self.is_current && self.moved_both_ways(answer, now);
+        self.traded_elsewhere |= self.moved_both_ways(answer, now);
         let before = self.read.take().unwrap_or_default();
         let mut result = answer.clone();
         let mut keep = answer.clone();
