@@ -331,6 +331,20 @@ fn f015_when_even_the_executions_are_forgotten_the_balances_put_it_into_quaranti
     assert!(cause(&outcome).contains("moved without explanation"), "{outcome:?}");
 }
 
+/// Of the order's amount without a price, or of a part of it with one.
+#[test]
+fn f015_what_moved_like_an_execution_goes_into_quarantine() {
+    for (bought, paid) in [("1", "0"), ("0.4", "40")] {
+        let mut desk = Desk::new();
+        desk.venue.fate(Fate::RequestLost);
+        let (intent, _) = desk.buy(0);
+        desk.venue.inner().balances.get_mut(&ticker("BTC")).unwrap().free += qty(bought);
+        desk.venue.inner().balances.get_mut(&ticker("USDT")).unwrap().free -= qty(paid);
+        let outcome = desk.resolve(&intent, 15);
+        assert!(cause(&outcome).starts_with("quarantined: "), "{bought}: {outcome:?}");
+    }
+}
+
 #[test]
 fn f016_an_acknowledgement_is_not_success() {
     let mut desk = Desk::new();
