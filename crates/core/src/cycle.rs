@@ -1,9 +1,9 @@
 //! One cycle: the story that live, paper, replay and backtest share.
 
 use crate::amount::{Money, Price};
-use crate::asset::{Ticker, VenueId};
+use crate::asset::{Symbol, Ticker, VenueId};
 use crate::decision::Reason;
-use crate::execute::{Executor, concerns};
+use crate::execute::{Executor, concerns, judge_book};
 use crate::explain::{decisions, idle_decisions};
 use crate::guard::{self, Approved, Objection};
 use crate::observe::{Observation, observe, read_balances};
@@ -15,11 +15,12 @@ use crate::policy::Policy;
 use crate::ports::{Broker, Clock, MarketData, Store, StoreError};
 use crate::reconcile;
 use crate::record::{CycleRecord, Execution, Trigger};
-use crate::state::State;
+use crate::state::{State, Unfinished};
 use crate::time::Timestamp;
 use crate::view::{asset_views, total_unknown};
 use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The world, as one cycle sees it.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ pub async fn run_cycle<C: Clock, M: MarketData, B: Broker, S: Store>(
     } else {
         let distribution =
             distribute(world, policy, state, options, &mut seen, &assets, now).await?;
-        state.unfinished = unfinished(state, &assets, &distribution, trigger);
+        state.unfinished = unfinished(state, &assets, &distribution, trigger, now);
         let decisions = decisions(policy, state, &assets, stablecoin_before, &distribution, now);
         remember(policy, state, &distribution.plan);
         (decisions, distribution.executions)
@@ -177,7 +178,7 @@ fn trigger(
         Trigger::Signals
     } else if assets
         .iter()
-        .any(|asset| asset.blocked.is_none() && state.unfinished.contains_key(&asset.ticker))
+        .any(|asset| asset.blocked.is_none() && may_be_finished(policy, state, seen, asset))
     {
         Trigger::Unfinished
     } else if funds_moved {
@@ -185,6 +186,15 @@ fn trigger(
     } else {
         Trigger::None
     }
+}
+
+/// Whether it is time to come back to what was left undone for an asset.
+fn may_be_finished(policy: &Policy, state: &State, seen: &Observation, asset: &AssetView) -> bool {
+    let now = state.cycle_at.unwrap_or_default();
+    let is_due = state.unfinished.get(&asset.ticker).is_some_and(|left| left.is_due(now));
+    let symbol = Symbol::new(asset.ticker.clone(), policy.stablecoin.clone());
+    let rules = seen.markets.get(&asset.venue).and_then(|markets| markets.get(&symbol));
+    is_due && rules.is_none_or(|rules| rules.active)
 }
 
 /// What a distribution planned and did.
@@ -204,18 +214,10 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     assets: &[AssetView],
     now: Timestamp,
 ) -> Result<Distribution, StoreError> {
-    let markets: BTreeMap<VenueId, &Markets> =
-        seen.markets.iter().map(|(venue, markets)| (venue.clone(), &**markets)).collect();
     let free = stablecoin_free(state);
-    let input = PlanInput {
-        settings: &policy.settings,
-        stablecoin: &policy.stablecoin,
-        stablecoin_free: &free,
-        assets,
-        markets: &markets,
-        constrain_funding: true,
-    };
-    let plan = plan(&input);
+    let (all_markets, plan) = plan_with_good_books(world.market, policy, seen, assets, &free).await;
+    let markets = by_venue(&all_markets);
+    let input = plan_input(policy, &free, assets, &markets);
     let mut reasons = plan.reasons.clone();
     let mut executor = Executor::new(policy, options, assets, &plan, state, now);
     let before = reconcile::balances(state);
@@ -278,31 +280,82 @@ async fn distribute<C: Clock, M: MarketData, B: Broker, S: Store>(
     Ok(Distribution { executions: executor.executions, plan, reasons })
 }
 
+fn by_venue(markets: &BTreeMap<VenueId, Arc<Markets>>) -> BTreeMap<VenueId, &Markets> {
+    markets.iter().map(|(venue, markets)| (venue.clone(), &**markets)).collect()
+}
+
+const fn plan_input<'a>(
+    policy: &'a Policy,
+    stablecoin_free: &'a BTreeMap<VenueId, Money>,
+    assets: &'a [AssetView],
+    markets: &'a BTreeMap<VenueId, &'a Markets>,
+) -> PlanInput<'a> {
+    PlanInput {
+        settings: &policy.settings,
+        stablecoin: &policy.stablecoin,
+        stablecoin_free,
+        assets,
+        markets,
+        constrain_funding: true,
+    }
+}
+
+/// The plan, and the markets it was made with: those whose books do not hold the direct orders that
+/// would be made there are left out, so that both legs go through the stablecoin. A thin market
+/// between two altcoins must not keep either from its own.
+async fn plan_with_good_books<M: MarketData>(
+    market: &M,
+    policy: &Policy,
+    seen: &mut Observation,
+    assets: &[AssetView],
+    stablecoin_free: &BTreeMap<VenueId, Money>,
+) -> (BTreeMap<VenueId, Arc<Markets>>, Plan) {
+    let mut markets = seen.markets.clone();
+    loop {
+        let plan = plan(&plan_input(policy, stablecoin_free, assets, &by_venue(&markets)));
+        let mut is_good = true;
+        for order in plan.orders.iter().filter(|order| order.kind == OrderKind::Direct) {
+            let limits = &policy.settings.limits;
+            let Err(reason) = judge_book(market, order, assets, limits).await else { continue };
+            is_good = false;
+            seen.notes.push(format!("{} at {} is not used: {reason}", order.symbol, order.venue));
+            if let Some(here) = markets.get_mut(&order.venue) {
+                Arc::make_mut(here).remove(&order.symbol);
+            }
+        }
+        if is_good {
+            return (markets, plan);
+        }
+    }
+}
+
 /// What a later cycle has to come back to. An order that failed is tried again once and then waits for
-/// the next signal, lest one that an exchange keeps refusing uses up the caps of a day.
+/// the next signal, lest one that an exchange keeps refusing uses up the caps of a day. What was never
+/// sent uses up nothing: it is looked at again for as long as it takes, at longer and longer pauses.
 fn unfinished(
     state: &State,
     assets: &[AssetView],
     distribution: &Distribution,
     trigger: Trigger,
-) -> BTreeMap<Ticker, bool> {
+    now: Timestamp,
+) -> BTreeMap<Ticker, Unfinished> {
     let is_new = !matches!(trigger, Trigger::Unfinished | Trigger::Funds);
     let executions = &distribution.executions;
     let moved = executions.iter().any(|execution| !execution.outcome.fills().is_empty());
     let left = |asset: &AssetView, reason: Option<&Reason>| {
-        let failed = !is_new && state.unfinished.get(&asset.ticker) == Some(&true);
+        let before = state.unfinished.get(&asset.ticker).filter(|_| !is_new);
+        let before = before.copied().unwrap_or_default();
         let was_sent = executions.iter().any(|execution| concerns(&execution.intent.order, asset));
         match reason {
-            _ if asset.blocked.is_some() => Some(failed),
-            // The next cycle has caps of its own; those of the day would be asked in vain.
-            Some(Reason::CapReached { .. }) => moved.then_some(failed),
-            Some(
-                Reason::ExchangeUnavailable { .. }
-                | Reason::ExchangeClosed { .. }
-                | Reason::UnresolvedOrder,
-            ) if !was_sent => Some(failed),
-            Some(reason) if reason.passes() && !failed => Some(true),
-            _ => None,
+            _ if asset.blocked.is_some() => Some(before),
+            // The next cycle has caps of its own, the next day too.
+            Some(Reason::CapReached { .. }) if moved => Some(Unfinished { tries: 0, ..before }),
+            Some(reason) if !reason.passes() => None,
+            Some(reason) if was_sent || matches!(reason, Reason::GuardRefused { .. }) => {
+                (!before.failed).then(|| Unfinished { failed: true, ..before }.again(now))
+            }
+            Some(_) => Some(before.again(now)),
+            None => None,
         }
     };
     assets

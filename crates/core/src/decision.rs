@@ -178,6 +178,8 @@ impl Reason {
                 | Self::ExchangeUnavailable { .. }
                 | Self::ExchangeClosed { .. }
                 | Self::UnresolvedOrder
+                | Self::MarketHalted
+                | Self::CapReached { .. }
                 | Self::GuardRefused { .. }
                 | Self::OrderRejected { .. }
         )

@@ -57,24 +57,25 @@ impl DominanceCandles {
 }
 
 /// Which members have been listed long enough to take part: `true` for those whose history reaches
-/// back as far as the longest one, or `size` bars from the newest.
+/// back as far as the longest one, or as many bars from the newest as stand beside its window.
 ///
 /// An asset that was listed a week ago would cut the range of all others to a week, so that every
 /// trend would fall to "unknown" and the portfolio be sold. It joins once it has the history that
-/// was asked for.
+/// was asked for, or all that its venue ever gives.
 #[must_use]
-pub fn listed_long_enough(windows: &[&Window], size: usize) -> Vec<bool> {
-    let first = |window: &&Window| window.open_time_ms().first().copied();
-    let earliest = windows.iter().filter_map(first).min();
-    let newest = windows.iter().filter_map(|w| w.open_time_ms().last().copied()).max();
+pub fn listed_long_enough(windows: &[(&Window, usize)]) -> Vec<bool> {
+    let first = |window: &Window| window.open_time_ms().first().copied();
+    let last = |window: &Window| window.open_time_ms().last().copied();
+    let earliest = windows.iter().filter_map(|(window, _)| first(window)).min();
+    let newest = windows.iter().filter_map(|(window, _)| last(window)).max();
     let (Some(earliest), Some(newest)) = (earliest, newest) else {
         return vec![false; windows.len()];
     };
     windows
         .iter()
-        .map(|window| {
+        .map(|(window, bars)| {
             let step = window.timeframe().ms();
-            let bars = i64::try_from(size).unwrap_or(i64::MAX / step);
+            let bars = i64::try_from(*bars).unwrap_or(i64::MAX / step);
             let needed_from = earliest.max(newest - (bars - 1) * step);
             first(window).is_some_and(|start| start <= needed_from)
         })
@@ -274,8 +275,12 @@ mod tests {
     fn a_new_listing_waits_until_it_has_history() {
         let long = member(&[(0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0)], 1.0).window;
         let short = member(&[(2, 1.0), (3, 1.0)], 1.0).window;
-        assert_eq!(listed_long_enough(&[&long, &short], 4), [true, false]);
-        assert_eq!(listed_long_enough(&[&long, &short], 2), [true, true]);
-        assert_eq!(listed_long_enough(&[&short, &short], 100), [true, true]);
+        let listed =
+            |sizes: [usize; 2]| listed_long_enough(&[(&long, sizes[0]), (&short, sizes[1])]);
+        assert_eq!(listed([4, 4]), [true, false]);
+        assert_eq!(listed([2, 2]), [true, true]);
+        assert_eq!(listed_long_enough(&[(&short, 100), (&short, 100)]), [true, true]);
+        // Its venue never gives more than two bars.
+        assert_eq!(listed([4, 2]), [true, true]);
     }
 }

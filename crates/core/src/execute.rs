@@ -5,7 +5,7 @@ use crate::asset::{Ticker, VenueId};
 use crate::cycle::{CycleOptions, World, write_checkpoint};
 use crate::decision::Reason;
 use crate::guard::Objection;
-use crate::limits::{Tally, judge_depth};
+use crate::limits::{Limits, Tally, judge_depth};
 use crate::order::{ClientOrderId, Intent, Outcome, PlannedOrder};
 use crate::plan::{AssetView, Plan};
 use crate::policy::Policy;
@@ -82,12 +82,7 @@ impl<'a> Executor<'a> {
             return Err(Reason::ExchangeClosed { cause });
         }
         let limits = &self.policy.settings.limits;
-        let depth = world
-            .market
-            .depth(&order.venue, symbol, order.amount)
-            .await
-            .map_err(|PortError(cause)| Reason::ExchangeUnavailable { cause })?;
-        judge_depth(order, &depth, reference_price(order, self.assets), limits)?;
+        judge_book(world.market, order, self.assets, limits).await?;
         self.tally.take(order.value, limits)?;
         state.day = self.tally.day;
         Ok(())
@@ -157,6 +152,20 @@ impl<'a> Executor<'a> {
             }
         }
     }
+}
+
+/// Whether the book of its market holds an order now.
+pub(crate) async fn judge_book<M: MarketData>(
+    market: &M,
+    order: &PlannedOrder,
+    assets: &[AssetView],
+    limits: &Limits,
+) -> Result<(), Reason> {
+    let depth = market
+        .depth(&order.venue, &order.symbol, order.amount)
+        .await
+        .map_err(|PortError(cause)| Reason::ExchangeUnavailable { cause })?;
+    judge_depth(order, &depth, reference_price(order, assets), limits)
 }
 
 /// Whether an order with an unknown outcome touches the asset. The stablecoin is never frozen: what

@@ -452,15 +452,20 @@ async fn refresh_trend_group<M: MarketData>(
     let bucket = Some(timeframe.bucket(now));
     let mut limit = settings.indicator_history_size;
     let base = gather(cache, state, timeframe, limit, None, now, &mut seen.notes).await?;
-    let windows: Vec<&Window> = base.iter().map(|(_, member)| &member.window).collect();
-    let listed = listed_long_enough(&windows, limit);
+    let enough = |i: usize| {
+        let most = cache.market.history_max(&policy.assets[i].venue);
+        most.map_or(limit, |most| most.min(limit))
+    };
+    let windows: Vec<(&Window, usize)> =
+        base.iter().map(|(i, member)| (&member.window, enough(*i))).collect();
+    let listed = listed_long_enough(&windows);
     let members: Vec<usize> =
         base.iter().zip(listed).filter(|(_, listed)| *listed).map(|((i, _), _)| *i).collect();
     let mut pending: Vec<usize> = due.iter().copied().filter(|i| members.contains(i)).collect();
     for i in due.iter().filter(|i| !members.contains(i)) {
         // No current candles, no cap, or too young: its trend keeps its last value.
         let known = entry(state, &policy.assets[*i].ticker);
-        if known.candles_unread_since.is_none() {
+        if !known.candles_unread_since.contains_key(&timeframe) {
             known.trend.bucket = bucket;
         }
     }
@@ -529,7 +534,7 @@ async fn gather<M: MarketData>(
         let window = match cache.get(i, timeframe, limit).await {
             Ok(window) => window,
             Err(PortError(cause)) => {
-                let since = *known.candles_unread_since.get_or_insert(now);
+                let since = *known.candles_unread_since.entry(timeframe).or_insert(now);
                 let what = format!("{}: {timeframe} candles could not be read", asset.ticker);
                 // The last one it had was a bar old then, and is older than two bars now.
                 if now.since_ms(since) > timeframe.ms() {
@@ -543,7 +548,7 @@ async fn gather<M: MarketData>(
                 continue;
             }
         };
-        known.candles_unread_since = None;
+        known.candles_unread_since.remove(&timeframe);
         if window.is_empty() || stale_by_ms(&window, now).is_some() {
             continue;
         }

@@ -58,6 +58,12 @@ pub trait MarketData {
         limit: usize,
     ) -> impl Future<Output = Result<Window, PortError>>;
 
+    /// The most closed candles that a venue gives of a market whose history is longer, when it keeps
+    /// older ones to itself.
+    fn history_max(&self, _venue: &VenueId) -> Option<usize> {
+        None
+    }
+
     /// The last price of each symbol, in their order; `None` where there is none.
     fn prices(
         &self,

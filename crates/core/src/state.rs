@@ -5,7 +5,7 @@ use crate::asset::{Ticker, VenueId};
 use crate::limits::DayUse;
 use crate::order::Intent;
 use crate::signal::Signal;
-use crate::time::Timestamp;
+use crate::time::{Timeframe, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,10 +55,10 @@ pub struct AssetState {
     pub position: SignalState,
     /// Trend signal.
     pub trend: SignalState,
-    /// Since when its candles could not be read for the trends. A restart counts anew: nobody asked
-    /// while Keel was down.
+    /// Since when its candles of a length could not be read for the trends. A restart counts anew:
+    /// nobody asked while Keel was down.
     #[serde(skip)]
-    pub candles_unread_since: Option<Timestamp>,
+    pub candles_unread_since: BTreeMap<Timeframe, Timestamp>,
     /// Last known balance.
     pub balance: Balance,
     /// It was never read; zero stands for unknown.
@@ -83,6 +83,40 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
+/// The longest pause before a distribution that only makes up for something.
+const PAUSE_MAX_MS: i64 = 64 * 60_000;
+
+/// What a later cycle comes back to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// An order for it failed since the last signal.
+    pub failed: bool,
+    /// How many distributions in a row were made for nothing.
+    pub tries: u32,
+    /// When the next one may be made for this asset alone.
+    pub not_before: Timestamp,
+}
+
+impl Unfinished {
+    /// After one more distribution that brought nothing: at once the first time, then at pauses that
+    /// double. Each distribution looks at all assets, and would trade the others on every tick.
+    #[must_use]
+    pub fn again(self, now: Timestamp) -> Self {
+        let pause_ms = match self.tries {
+            0 => 0,
+            tries => (60_000_i64 << (tries - 1).min(6)).min(PAUSE_MAX_MS),
+        };
+        Self { tries: self.tries.saturating_add(1), not_before: now.plus_ms(pause_ms), ..self }
+    }
+
+    /// Whether its pause is over. A clock that was set back does not make it longer.
+    #[must_use]
+    pub const fn is_due(self, now: Timestamp) -> bool {
+        let wait_ms = self.not_before.since_ms(now);
+        wait_ms <= 0 || wait_ms > PAUSE_MAX_MS
+    }
+}
+
 /// What lives from one cycle to the next.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -99,9 +133,9 @@ pub struct State {
     /// Free stablecoin, all venues, after the last distribution.
     pub stablecoin_at_distribution: Option<Money>,
     /// Assets that the last distribution left alone or did not bring all the way, for a reason that
-    /// passes, and whether an order for them failed since the last signal. Empty in most states.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unfinished: BTreeMap<Ticker, bool>,
+    /// passes. Empty in most states.
+    #[serde(default, rename = "undone", skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfinished: BTreeMap<Ticker, Unfinished>,
     /// What was used of the daily limits.
     #[serde(default)]
     pub day: DayUse,

@@ -138,6 +138,8 @@ fn at<T>(timeline: &[(Timestamp, T)], now: Timestamp) -> Option<&T> {
 /// Order books that empty once so many orders were sent.
 #[derive(Default)]
 pub(crate) struct Books {
+    /// Markets against anything but this have empty books.
+    pub(crate) only_against: Option<Ticker>,
     pub(crate) empty_after: usize,
     pub(crate) sent: Cell<usize>,
     /// Which books were read, and how many orders had been sent by then.
@@ -148,7 +150,8 @@ impl Books {
     /// A deep book around `middle`, or an empty one.
     fn read(&self, symbol: &Symbol, middle: Price) -> Depth {
         self.reads.borrow_mut().push((symbol.clone(), self.sent.get()));
-        if self.sent.get() >= self.empty_after {
+        let is_thin = self.only_against.as_ref().is_some_and(|quote| symbol.quote != *quote);
+        if is_thin || self.sent.get() >= self.empty_after {
             return Depth::Book { bids: Vec::new(), asks: Vec::new() };
         }
         let level = |thousandths: i64| {

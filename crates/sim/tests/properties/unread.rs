@@ -119,6 +119,23 @@ fn one_asset_that_cannot_be_read_does_not_keep_the_trends_of_the_others() {
     }
 }
 
+/// Its hourly candles can be read all the while, which says nothing about those of four hours.
+#[test]
+fn an_asset_whose_trend_has_another_length_keeps_nobody_waiting_for_ever() {
+    for seed in 465..468 {
+        let mut scenario = with_unread_trends(seed, 1);
+        scenario.policy.assets[0].trend_interval = Timeframe::H1;
+        scenario.run_with(|seen| {
+            let hour = i64::try_from(seen.record.cycle).unwrap() - 1;
+            for asset in &scenario.policy.assets[1..] {
+                let closed = seen.state.assets[&asset.ticker].trend.candle_closed_at.unwrap();
+                let expected = if (8..=12).contains(&hour) { 4 } else { hour / 4 * 4 };
+                assert_eq!(closed.since_ms(scenario.start), expected * Timeframe::H1.ms());
+            }
+        });
+    }
+}
+
 /// A venue and its assets leave the configuration: they leave the total, too.
 #[test]
 fn what_left_the_configuration_is_not_counted() {
