@@ -26,6 +26,11 @@ bench:
     cargo bench -p keel --bench backtest
     cargo bench -p hyperopt --bench spaces
 
+# The proofs of docs/performance.md in full, as a release build: 500 cycles, 300 kills, memory over 10,000 cycles (more than an hour).
+proof:
+    KEEL_WIRE_CYCLES=500 KEEL_KILL_POINTS=300 KEEL_SOAK_CYCLES=10000 KEEL_REQUIRE_STRACE=1 \
+        cargo test --release --locked -p keel --test wire
+
 # What Python ccxt sends and understands, for the tests of the venues; tools/goldens/README.md.
 goldens *venues:
     "$(tools/ccxt/setup)" tools/goldens/make_goldens.py {{venues}}

@@ -16,6 +16,29 @@ fn is_sync(line: &str) -> bool {
     line.starts_with("fdatasync(") || line.starts_with("fsync(")
 }
 
+/// A kill keeps what the system has not yet put on the disk, a power cut does not: what was written
+/// last before an order leaves is its intent, and it was synced.
+#[test]
+fn f028_the_intent_of_every_order_is_on_the_disk_before_the_order_leaves() {
+    if !has_strace() {
+        return;
+    }
+    let bench = Bench::new(rising());
+    let lines = calls(&bench);
+    let orders: Vec<usize> = (0..lines.len()).filter(|at| is_order(&lines[*at])).collect();
+    assert!(orders.len() > 2, "{} orders", orders.len());
+    let mut before = 0;
+    for order in orders {
+        let written = (before..order).rev().find(|at| is_write(&lines[*at]));
+        let written = written.unwrap_or_else(|| panic!("no intent: {}", lines[order]));
+        let synced =
+            lines[written..order].iter().any(|line| is_sync(line) && line.ends_with("= 0"));
+        assert!(synced, "{:#?}", &lines[written..=order]);
+        before = order;
+    }
+    assert_eq!(bench.orders_sent().to_string(), bench.query("SELECT COUNT(*) FROM intents")[0][0]);
+}
+
 /// From some write on, nothing of the journal finds space: tried from shortly before the intents of
 /// the first orders until after their outcomes.
 #[test]

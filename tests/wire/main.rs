@@ -9,6 +9,7 @@ mod daemon;
 mod disk;
 mod doctor;
 mod faults;
+mod limits;
 mod outputs;
 mod rights;
 mod soak;
