@@ -501,7 +501,7 @@ fn bitcoin(id: &str, minus: &str) -> String {
             r#"{{"code":"200000","data":[{{"currency":"BTC","type":"trade","balance":"{total}","available":"{minus}1","holds":"2"}}]}}"#
         ),
         "kraken" => format!(
-            r#"{{"error":[],"result":{{"XXBT":{{"balance":"{total}","hold_trade":"2"}},"XBT.F":{{"balance":"5","hold_trade":"0"}},"XBT.M":{{"balance":"7","hold_trade":"0"}},"XBT.S":{{"balance":"7","hold_trade":"0"}},"XBT.B":{{"balance":"7","hold_trade":"0"}}}}}}"#
+            r#"{{"error":[],"result":{{"XXBT":{{"balance":"0","hold_trade":"2"}},"XBT.F":{{"balance":"{total}","hold_trade":"0"}},"XBT.M":{{"balance":"7","hold_trade":"0"}},"XBT.S":{{"balance":"7","hold_trade":"0"}},"XBT.B":{{"balance":"7","hold_trade":"0"}}}}}}"#
         ),
         "coinbase" => format!(
             r#"{{"accounts":[{{"currency":"BTC","type":"ACCOUNT_TYPE_CRYPTO","available_balance":{{"value":"{minus}1"}},"hold":{{"value":"2"}}}},{{"currency":"BTC","type":"ACCOUNT_TYPE_VAULT","available_balance":{{"value":"5"}},"hold":{{"value":"0"}}}}],"has_next":false,"cursor":""}}"#
@@ -528,6 +528,37 @@ async fn f067_funds_in_orders_or_in_earn_are_not_free() {
         let amounts = (bitcoin.free.to_string(), bitcoin.used.to_string());
         assert_eq!(amounts, ("1".to_owned(), "2".to_owned()), "{id}");
     }
+}
+
+/// Balances of Kraken, as `name free used`.
+async fn kraken_balances(rows: &[(&str, &str, &str)]) -> Vec<String> {
+    let rows: serde_json::Map<String, serde_json::Value> = rows
+        .iter()
+        .map(|(name, balance, held)| {
+            ((*name).to_owned(), serde_json::json!({"balance": balance, "hold_trade": held}))
+        })
+        .collect();
+    let body = serde_json::json!({"error": [], "result": rows}).to_string();
+    let balances = adapter("kraken", Canned::new(&[(200, &body)])).balances().await.unwrap();
+    balances.iter().map(|(ticker, row)| format!("{ticker} {} {}", row.free, row.used)).collect()
+}
+
+#[tokio::test]
+async fn f067_what_earns_by_itself_at_kraken_is_there_to_be_traded() {
+    // Bought coins move there on their own: read as nothing, they would be bought again.
+    let rows = [("XXBT", "0", "0"), ("XBT.F", "1.5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["BTC 1.5 0"]);
+    let rows = [("USDT.F", "7", "0"), ("USD.F", "9", "0"), ("ZUSD", "1", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USD 10 0", "USDT 7 0"]);
+    let rows = [("XXBT", "1", "0"), ("XBT.F", "2", "0"), ("XDG.F", "3", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["BTC 3 0", "DOGE 3 0"]);
+    // An order holds more than the base name has.
+    let rows = [("USDT", "1", "4"), ("USDT.F", "5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USDT 2 4"]);
+    let rows = [("USDT", "1", "7"), ("USDT.F", "5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USDT 0 6"]);
+    let rows = ["ETH.S", "ETH2.S", "ETH.M", "ETH.B", "ETH.P", "ETH.T", "USD.HOLD", "SOL03.S.F"];
+    assert_eq!(kraken_balances(&rows.map(|name| (name, "1", "0"))).await, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -140,24 +140,32 @@ pub(super) fn ticker_quote(symbol: &Symbol, quote: &Value) -> Answer<TickerQuote
     })
 }
 
-/// Spot balances by our names. `.F`, `.S`, `.M`, `.B`, `.HOLD` and the like: earning, staked, bonded, on
-/// hold.
+/// What is behind the name of a balance that earns in Kraken Rewards by itself.
+const EARNING: &str = ".F";
+
+/// Spot balances by our names. What earns by itself is traded under the name without `.F`, which the
+/// venue's documentation asks for, and an order holds it there: it may hold more than that name has.
+/// Other suffixes (`.S`, `.M`, `.B`, `.P`, `.T`, `.HOLD`) are staked, bonded, shares or on hold, and
+/// not spot.
 pub(super) fn balances(result: &Value) -> Answer<BTreeMap<Ticker, Balance>> {
     let listed = result.as_object().ok_or_else(|| unknown("BalanceEx is no object"))?;
-    let mut balances: BTreeMap<Ticker, Balance> = BTreeMap::new();
+    let mut sums: BTreeMap<Ticker, (Decimal, Decimal)> = BTreeMap::new();
     for (name, entry) in listed {
-        if name.contains('.') {
+        let base = name.strip_suffix(EARNING).unwrap_or(name);
+        if base.contains('.') {
             continue;
         }
-        let ticker = ticker_of(name)
+        let ticker = ticker_of(base)
             .ok_or_else(|| unknown(format!("a balance of `{name}`, which is no asset name")))?;
-        let total = amount(entry, "balance")?;
-        let held = amount(entry, "hold_trade")?.min(total);
-        let sum = balances.entry(ticker).or_default();
-        sum.free += Qty::new(total - held);
-        sum.used += Qty::new(held);
+        let (total, held) = sums.entry(ticker).or_default();
+        *total += amount(entry, "balance")?;
+        *held += amount(entry, "hold_trade")?;
     }
-    Ok(balances)
+    let spot = sums.into_iter().map(|(ticker, (total, held))| {
+        let held = held.min(total);
+        (ticker, Balance { free: Qty::new(total - held), used: Qty::new(held) })
+    });
+    Ok(spot.collect())
 }
 
 fn side_of(entry: &Value) -> Answer<Side> {
