@@ -655,6 +655,55 @@ async fn f076_markets_are_asked_for_by_the_venues_name_and_answered_by_ours() {
     );
 }
 
+#[tokio::test]
+async fn f076_names_that_kraken_uses_for_other_coins_are_the_coins_that_everybody_means() {
+    // LUNA there is the coin from before the split, and UST the dollar that it broke with.
+    let names =
+        [("LUNA", "LUNC"), ("LUNA2", "LUNA"), ("UST", "USTC"), ("XREP", "REPV1"), ("REPV2", "REP")];
+    let rows = names.map(|(theirs, _)| (theirs, "1", "0"));
+    let mut ours = names.map(|(_, ours)| format!("{ours} 1 0"));
+    ours.sort();
+    assert_eq!(kraken_balances(&rows).await, ours);
+    for (theirs, ours) in names {
+        let short = theirs.trim_start_matches('X');
+        let pair = serde_json::json!({"altname": format!("{short}USD"), "aclass_base": "currency", "base": theirs,
+            "aclass_quote": "currency", "quote": "ZUSD", "lot_decimals": 8, "lot_multiplier": 1, "ordermin": "1",
+            "costmin": "0.5", "status": "online"});
+        let id = if theirs == "XREP" { "XREPZUSD".to_owned() } else { format!("{theirs}USD") };
+        let pairs = serde_json::json!({"error": [], "result": {id.clone(): pair}}).to_string();
+        let quote = serde_json::json!({"error": [], "result": {id: {"a": ["2"], "b": ["1"], "c": ["1.5"]}}});
+        let transport = Canned::new(&[(200, &pairs), (200, &quote.to_string())]);
+        let api = adapter("kraken", Arc::clone(&transport));
+        let market = symbol(&format!("{ours}/USD"));
+        assert!(api.markets().await.unwrap().contains_key(&market), "{theirs}");
+        let quotes = api.tickers(std::slice::from_ref(&market)).await.unwrap();
+        assert_eq!(quotes[0].symbol, market);
+        let asked = &transport.requests()[1].url;
+        assert!(asked.ends_with(&format!("?pair={short}USD")), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn f076_a_market_of_another_exchange_in_krakens_table_is_none_of_its_markets() {
+    let pair = |altname: &str, venue: Option<&str>| {
+        let mut pair = serde_json::json!({"altname": altname, "base": altname.trim_end_matches("USDT"), "quote": "USDT",
+            "lot_decimals": 8, "ordermin": "1", "status": "online"});
+        if let Some(venue) = venue {
+            pair["execution_venue"] = venue.into();
+        }
+        pair
+    };
+    let body = serde_json::json!({"error": [], "result": {
+        "AUSDT": pair("AUSDT", None),
+        "BUSDT": pair("BUSDT", Some("international")),
+        "CUSDT": pair("CUSDT", Some("bitnomial_exchange")),
+    }})
+    .to_string();
+    let markets = adapter("kraken", Canned::new(&[(200, &body)])).markets().await.unwrap();
+    let names: Vec<String> = markets.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["A/USDT", "B/USDT"]);
+}
+
 /// What a venue says about a key that may read and trade on the spot market; `MORE` and `MAY` are places
 /// for another right.
 fn rights(id: &str, more: bool) -> String {

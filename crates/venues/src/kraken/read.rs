@@ -43,8 +43,17 @@ const OLD_NAMES: [(&str, &str); 22] = [
     ("ZKRW", "KRW"),
     ("ZUSD", "USD"),
 ];
-/// The venue's name and everybody else's.
-const ALIASES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
+/// The venue's name and everybody else's. It kept names that moved on to other coins elsewhere: its
+/// `LUNA` is the coin from before the split.
+const ALIASES: [(&str, &str); 7] = [
+    ("XBT", "BTC"),
+    ("XDG", "DOGE"),
+    ("LUNA", "LUNC"),
+    ("LUNA2", "LUNA"),
+    ("UST", "USTC"),
+    ("REP", "REPV1"),
+    ("REPV2", "REP"),
+];
 
 /// Our name of an asset, from its full or its short name at the venue.
 fn ticker_of(name: &str) -> Option<Ticker> {
@@ -99,6 +108,10 @@ pub(super) fn market_rules(pair: &Value) -> Option<MarketRules> {
     let currencies = ["aclass_base", "aclass_quote"]
         .into_iter()
         .all(|key| maybe_text(pair, key).is_none_or(|class| class == "currency"));
+    // Another exchange's, listed here as well: orders go to the international one.
+    if maybe_text(pair, "execution_venue").is_some_and(|venue| venue != "international") {
+        return None;
+    }
     // Dark pools (`XBTUSD.d`) and markets that a request could not name are left out.
     if !currencies || maybe_text(pair, "altname")? != pair_name(&symbol) {
         return None;
