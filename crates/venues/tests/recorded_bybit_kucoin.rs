@@ -289,6 +289,91 @@ async fn kucoin_histories_that_repeat_themselves_are_read_once() {
 }
 
 #[tokio::test]
+async fn kucoin_lists_that_are_null_or_left_out_are_empty_and_what_is_no_list_is_none() {
+    let market = symbol("BTC/USDT");
+    let since = Timestamp::from_ms(support::NOW_MS - 1000);
+    let counts = async |data: &str| {
+        let body = format!(r#"{{"code":"200000","data":{data}}}"#);
+        let api = replying("kucoin", &[&body]);
+        let open = api.open_orders(Some(&market)).await.map(|orders| orders.len());
+        let api = replying("kucoin", &[&body]);
+        let closed = api.closed_orders(&market, since).await.map(|orders| orders.len());
+        let api = replying("kucoin", &[&body]);
+        let own = api.own_trades(&market, since).await.map(|trades| trades.len());
+        let api = replying("kucoin", &[&body]);
+        let of_order = api.order_trades(&market, "28").await.map(|trades| trades.len());
+        [open, closed, own, of_order]
+    };
+    for nothing in ["null", "{}", r#"{"items":null}"#, r#"{"items":[],"totalNum":0}"#] {
+        for count in counts(nothing).await {
+            assert_eq!(count, Ok(0), "{nothing}");
+        }
+    }
+    for shapeless in ["[]", "true", "7", r#""none""#, r#"{"items":{}}"#, r#"{"items":"none"}"#] {
+        for count in counts(shapeless).await {
+            assert!(matches!(count, Err(ApiError::Unknown(_))), "{shapeless}: {count:?}");
+        }
+    }
+    let symbols = json!({"code": "200000", "data": [{"symbol": "BTC-USDT", "baseCurrency": "BTC", "quoteCurrency": "USDT",
+        "baseMinSize": "1", "quoteMinSize": "1", "baseMaxSize": "9", "baseIncrement": "1", "enableTrading": true}]})
+    .to_string();
+    for (data, is_empty) in [("null", true), (r#"{"symbols":null}"#, true), ("[]", false)] {
+        let body = format!(r#"{{"code":"200000","data":{data}}}"#);
+        let orders = replying("kucoin", &[&symbols, &body]).open_orders(None).await;
+        assert_eq!(orders.is_ok_and(|orders| orders.is_empty()), is_empty, "{data}");
+    }
+    // No other code makes a list, and neither does a reply without data.
+    for body in [r#"{"code":"400100","data":null}"#, r#"{"code":"200000"}"#] {
+        let orders = replying("kucoin", &[body]).open_orders(Some(&market)).await;
+        assert!(orders.is_err(), "{body}: {orders:?}");
+    }
+}
+
+#[tokio::test]
+async fn kucoin_open_orders_are_read_to_their_end_and_a_list_that_lacks_some_is_none() {
+    let row = |number: usize| {
+        json!({"id": number.to_string(), "symbol": "BTC-USDT", "side": "sell", "size": "1", "funds": "0", "dealSize": "0",
+            "dealFunds": "0", "active": true, "clientOid": "", "createdAt": support::NOW_MS})
+    };
+    let page = |number: usize, rows: std::ops::Range<usize>, total: usize| {
+        let items: Vec<Value> = rows.map(row).collect();
+        json!({"code": "200000", "data": {"currentPage": number, "pageSize": 50, "totalNum": total, "totalPage": 3,
+            "items": items}})
+        .to_string()
+    };
+    let market = symbol("BTC/USDT");
+    let read = async |pages: &[String]| {
+        let replies: Vec<(u16, &str)> = pages.iter().map(|page| (200, page.as_str())).collect();
+        let transport = Canned::new(&replies);
+        let orders = adapter("kucoin", transport.clone()).open_orders(Some(&market)).await;
+        (orders.map(|orders| orders.len()), transport.requests())
+    };
+    let (orders, asked) =
+        read(&[page(1, 0..50, 101), page(2, 50..100, 101), page(3, 100..101, 101)]).await;
+    assert_eq!(orders, Ok(101));
+    let page_names = asked.iter().map(|request| request.url.rsplit_once('?').unwrap().1);
+    assert_eq!(
+        page_names.collect::<Vec<_>>(),
+        [1, 2, 3].map(|page| format!("symbol=BTC-USDT&pageNum={page}&pageSize=50"))
+    );
+    // One was over meanwhile, and the first of the second page moved to where nobody looked again.
+    let (orders, _) = read(&[page(1, 0..50, 52), page(2, 51..52, 51)]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    let (orders, _) = read(&[page(1, 0..0, 2)]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    let (orders, asked) = read(&vec![page(1, 0..50, 50); 100]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    assert_eq!(asked.len(), 40);
+}
+
+#[tokio::test]
+async fn kucoin_gives_no_quote_of_a_market_that_it_does_not_have() {
+    let nothing = r#"{"code":"200000","data":null}"#;
+    let quotes = replying("kucoin", &[nothing]).tickers(&[symbol("GONE/USDT")]).await;
+    assert_eq!(quotes, Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn orders_are_writes_and_are_sent_once() {
     for venue in ["bybit", "kucoin"] {
         let transport = Canned::new(&[]);
