@@ -163,7 +163,7 @@ fn may_be_documented(id: &str, code: i64) -> bool {
             matches!(code, -1003 | -1013 | -1015 | -1021 | -1022 | -1199..=-1100 | -2015..=-2010)
         }
         "okx" => matches!(code, 50000..=50199 | 51000..=51999),
-        "bybit" => matches!(code, 10001..=10010 | 10029 | 170_116..=170_213),
+        "bybit" => matches!(code, 10001..=10010 | 10029 | 33_004 | 170_116..=170_213),
         "kucoin" => {
             matches!(code, 200_001..=200_004 | 400_001..=400_999 | 411_100 | 429_000 | 600_100..=600_101 | 900_001)
         }
@@ -745,6 +745,16 @@ async fn f102_a_right_that_nobody_has_heard_of_counts_as_a_right_to_move_funds()
             assert_eq!(rights.withdraw, Some(more), "{id}: {:?}", rights.names);
         }
     }
+}
+
+#[tokio::test]
+async fn f086_a_key_that_ended_is_told_as_one_that_is_refused() {
+    let (status, body) = refusal("bybit", "33004", "Your api key has expired");
+    let api = adapter("bybit", Canned::new(&[(status, &body)]));
+    let answer = api.balances().await;
+    let refused = matches!(answer, Err(ApiError::Refused { refusal: Refusal::Auth, .. }));
+    assert!(refused, "{answer:?}");
+    assert!(api.key_refused().is_some_and(|words| words.contains("expired")));
 }
 
 #[tokio::test]

@@ -64,6 +64,34 @@ async fn bybit_markets_are_read_with_their_steps() {
 }
 
 #[tokio::test]
+async fn bybit_markets_without_the_deprecated_smallest_amount_are_markets() {
+    let row = |coin: &str, smallest: Option<Value>| {
+        let mut row = json!({"symbol": format!("{coin}USDT"), "baseCoin": coin, "quoteCoin": "USDT", "status": "Trading",
+            "lotSizeFilter": {"basePrecision": "0.01", "minOrderAmt": "5"}});
+        if let Some(smallest) = smallest {
+            row["lotSizeFilter"]["minOrderQty"] = smallest;
+        }
+        row
+    };
+    let rows = [
+        row("NONE", None),
+        row("NULL", Some(Value::Null)),
+        row("EMPTY", Some(json!(""))),
+        row("SOME", Some(json!("0.5"))),
+        row("NUMBER", Some(json!(0.5))),
+    ];
+    let markets = replying("bybit", &[&bybit_list(&rows)]).markets().await.unwrap();
+    for (coin, smallest) in
+        [("NONE", "0"), ("NULL", "0"), ("EMPTY", "0"), ("SOME", "0.5"), ("NUMBER", "0.5")]
+    {
+        let rules = &markets[&symbol(&format!("{coin}/USDT"))];
+        let expected = (qty(smallest), qty("0.01"), decimal("5"), true);
+        let seen = (rules.min_amount, rules.amount_step, rules.min_cost, rules.active);
+        assert_eq!(seen, expected, "{coin}");
+    }
+}
+
+#[tokio::test]
 async fn bybit_candles_come_oldest_first_and_books_best_first() {
     let Some(body) = recorded("bybit/fixtures/http_get_klines_linear.json") else { return };
     let candles = replying("bybit", &[&body])
@@ -430,7 +458,12 @@ async fn unlisted(venue: &str, body: String) -> bool {
 async fn f006_only_listed_codes_refuse_an_order() {
     let mut bybit = Vec::new();
     // The whole range in which Bybit numbers its refusals, and around zero.
-    for code in (1..1000).chain(9_000..12_000).chain(110_000..113_000).chain(169_000..181_000) {
+    for code in (1..1000)
+        .chain(9_000..12_000)
+        .chain(33_000..34_000)
+        .chain(110_000..113_000)
+        .chain(169_000..181_000)
+    {
         if !unlisted(
             "bybit",
             json!({"retCode": code, "retMsg": "no", "result": {}, "time": 1_760_000_123_456_i64})
@@ -442,7 +475,7 @@ async fn f006_only_listed_codes_refuse_an_order() {
         }
     }
     let expected: Vec<i32> = (10_001..=10_010)
-        .chain([10_029, 170_116, 170_117, 170_121, 170_124, 170_130])
+        .chain([10_029, 33_004, 170_116, 170_117, 170_121, 170_124, 170_130])
         .chain(170_131..=170_137)
         .chain([170_139, 170_140, 170_141, 170_142, 170_143, 170_148, 170_151, 170_213])
         .collect();
