@@ -145,8 +145,8 @@ impl ExchangeApi for Kucoin {
         let data = self.public("/api/v2/symbols", "", 4).await?;
         let mut rules = Markets::new();
         let mut names = Names::default();
-        for row in wire::items(&data)? {
-            let Some((code, rule)) = market(row)? else { continue };
+        let listed = wire::most_rows(wire::items(&data)?.iter().map(market))?;
+        for (code, rule) in listed.into_iter().flatten() {
             // Of two markets of one name, the one that is not traded is the renamed one.
             if rules.get(&rule.symbol).is_none_or(|other| rule.active && !other.active) {
                 names.add(&code, &rule.symbol);

@@ -704,6 +704,88 @@ async fn f076_a_market_of_another_exchange_in_krakens_table_is_none_of_its_marke
     assert_eq!(names, ["A/USDT", "B/USDT"]);
 }
 
+/// A row of a venue's table of markets.
+fn market_row(id: &str, base: &str) -> String {
+    match id {
+        "binance" => format!(
+            r#"{{"symbol":"{base}USDT","status":"TRADING","baseAsset":"{base}","quoteAsset":"USDT","orderTypes":["MARKET"],"isSpotTradingAllowed":true,"filters":[{{"filterType":"LOT_SIZE","stepSize":"0.1","minQty":"0.1","maxQty":"9"}}]}}"#
+        ),
+        "okx" => format!(
+            r#"{{"baseCcy":"{base}","quoteCcy":"USDT","lotSz":"0.1","minSz":"0.1","state":"live"}}"#
+        ),
+        "bybit" => format!(
+            r#"{{"symbol":"{base}USDT","baseCoin":"{base}","quoteCoin":"USDT","status":"Trading","lotSizeFilter":{{"basePrecision":"0.1","minOrderAmt":"5"}}}}"#
+        ),
+        "kucoin" => format!(
+            r#"{{"symbol":"{base}-USDT","baseCurrency":"{base}","quoteCurrency":"USDT","baseMinSize":"0.1","quoteMinSize":"0.1","baseMaxSize":"9","baseIncrement":"0.1","enableTrading":true}}"#
+        ),
+        "kraken" => format!(
+            r#"{{"altname":"{base}USDT","base":"{base}","quote":"USDT","lot_decimals":1,"ordermin":"0.1","costmin":"0.5","status":"online"}}"#
+        ),
+        "coinbase" => format!(
+            r#"{{"product_id":"{base}-USDT","product_type":"SPOT","status":"online","base_increment":"0.1","base_min_size":"0.1","quote_min_size":"1","quote_increment":"0.01"}}"#
+        ),
+        other => panic!("{other} has no row of a market here; every venue needs one"),
+    }
+}
+
+/// A table of these rows.
+fn market_table(id: &str, rows: &[String]) -> String {
+    let list = rows.join(",");
+    match id {
+        "binance" => format!(r#"{{"rateLimits":[],"symbols":[{list}]}}"#),
+        "okx" => format!(r#"{{"code":"0","msg":"","data":[{list}]}}"#),
+        "bybit" => format!(
+            r#"{{"retCode":0,"retMsg":"OK","result":{{"nextPageCursor":"","list":[{list}]}},"time":{NOW_MS}}}"#
+        ),
+        "kucoin" => format!(r#"{{"code":"200000","data":[{list}]}}"#),
+        "kraken" => {
+            let named =
+                rows.iter().enumerate().map(|(number, row)| format!(r#""P{number}":{row}"#));
+            format!(r#"{{"error":[],"result":{{{}}}}}"#, named.collect::<Vec<_>>().join(","))
+        }
+        "coinbase" => format!(r#"{{"products":[{list}],"num_products":{}}}"#, rows.len()),
+        other => panic!("{other} has no table of markets here; every venue needs one"),
+    }
+}
+
+#[tokio::test]
+async fn f062_an_odd_row_costs_its_own_market_and_a_table_of_odd_rows_is_none() {
+    for id in ids() {
+        let rows: Vec<String> =
+            ('A'..='T').map(|letter| market_row(id, &letter.to_string())).collect();
+        let read = async |rows: &[String]| {
+            let body = market_table(id, rows);
+            adapter(id, Canned::new(&[(200, &body)])).markets().await
+        };
+        let seen = read(&rows).await.map(|markets| markets.len());
+        assert_eq!(seen, Ok(20), "{id}");
+        let spoiled =
+            |to: &str| market_row(id, "ODD").replace("0.1", to).replace(":1,", &format!(":{to},"));
+        for odd in ["{}", "null", "[]", "7", &spoiled("x"), &spoiled("-0.1"), &spoiled("")] {
+            let odd = odd.replace(":x,", r#":"x","#).replace(":,", ":null,");
+            for place in [0, 10, 20] {
+                let mut rows = rows.clone();
+                rows.insert(place, odd.clone());
+                let markets =
+                    read(&rows).await.unwrap_or_else(|error| panic!("{id} {odd}: {error}"));
+                let fine =
+                    markets.values().filter(|rules| rules.active || id == "coinbase").count();
+                assert_eq!(fine, 20, "{id} {odd}");
+            }
+        }
+        let odd = vec!["{}".to_owned(); 3];
+        let nothing = read(&odd).await;
+        assert!(matches!(nothing, Err(ApiError::Unknown(_))), "{id}: {nothing:?}");
+        // These two list much that is no spot market, and cannot tell it from what cannot be read.
+        if !["kraken", "coinbase"].contains(&id) {
+            let many = read(&[rows, odd].concat()).await;
+            let Err(ApiError::Unknown(why)) = many else { panic!("{id}: {many:?}") };
+            assert!(why.contains("3 of 23"), "{id}: {why}");
+        }
+    }
+}
+
 /// What a venue says about a key that may read and trade on the spot market; `MORE` and `MAY` are places
 /// for another right.
 fn rights(id: &str, more: bool) -> String {

@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    AMOUNT_MAX, amount, computed, decimal, levels, list, maybe, maybe_price, maybe_text, moment,
-    name, parse_as, price, qty, read_decimal, text, unknown, words,
+    AMOUNT_MAX, Row, amount, computed, decimal, levels, list, maybe, maybe_price, maybe_text,
+    moment, most_rows, name, parse_as, price, qty, read_decimal, text, unknown, words,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 struct Instruments {
     code: String,
-    data: Vec<Instrument>,
+    data: Vec<Row<Instrument>>,
 }
 
 #[derive(Deserialize)]
@@ -39,8 +39,7 @@ pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
     if table.code != "0" {
         return Err(unknown(format!("code {} with a table of markets", words(&table.code))));
     }
-    let markets: Markets = table
-        .data
+    let markets: Markets = most_rows(table.data.into_iter().map(|row| row.0))?
         .iter()
         .filter_map(|row| {
             let symbol = Symbol::new(row.base_ccy.parse().ok()?, row.quote_ccy.parse().ok()?);
