@@ -254,6 +254,10 @@ pub struct KeyRights {
     pub expires_at: Option<Timestamp>,
     /// The venue's names of the rights that are set, for the operator.
     pub names: Vec<String>,
+    /// What of the account's settings makes the venue refuse spot orders, and what to change.
+    pub obstacle: Option<String>,
+    /// What else of the account's settings the operator has to know.
+    pub warnings: Vec<String>,
 }
 
 /// Which order is meant.

@@ -356,6 +356,7 @@ impl ExchangeApi for Kucoin {
             address_bound: Some(wire::maybe_text(&data, "ipWhitelist").is_some()),
             expires_at: None,
             names,
+            ..KeyRights::default()
         })
     }
 }

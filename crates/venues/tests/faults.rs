@@ -830,6 +830,44 @@ async fn f102_a_right_that_nobody_has_heard_of_counts_as_a_right_to_move_funds()
 }
 
 #[tokio::test]
+async fn f074_an_okx_account_that_cannot_trade_without_loans_or_may_borrow_says_so() {
+    let rights = async |settings: &str| {
+        let body = format!(
+            r#"{{"code":"0","msg":"","data":[{{"perm":"read_only,trade","ip":"192.0.2.1"{settings}}}]}}"#
+        );
+        adapter("okx", Canned::new(&[(200, &body)])).key_rights().await.unwrap()
+    };
+    for (mode, name) in [("3", "multi-currency margin"), ("4", "portfolio margin")] {
+        let rights = rights(&format!(r#","acctLv":"{mode}""#)).await;
+        let why = rights.obstacle.unwrap();
+        assert!(why.contains(name) && why.contains("Spot"), "{why}");
+    }
+    let off = r#","enableSpotBorrow":false,"autoLoan":false"#;
+    for settings in ["", r#","acctLv":"1""#, r#","acctLv":"2""#, off] {
+        let rights = rights(settings).await;
+        assert_eq!((rights.obstacle, rights.warnings), (None, Vec::new()), "{settings}");
+    }
+    for flag in ["enableSpotBorrow", "autoLoan"] {
+        let rights = rights(&format!(r#","acctLv":"1","{flag}":true"#)).await;
+        assert_eq!((rights.trade, rights.obstacle), (Some(true), None));
+        let [warning] = rights.warnings.as_slice() else { panic!("{flag}: {:?}", rights.warnings) };
+        assert!(warning.contains(flag) && warning.contains("borrow"), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn f086_a_key_that_okx_does_not_know_may_be_one_of_another_region() {
+    let body = r#"{"msg":"API key doesn't exist","code":"50119"}"#;
+    let answer = adapter("okx", Canned::new(&[(401, body)])).balances().await;
+    let Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    for part in ["API key doesn't exist", "urls.api", "https://eea.okx.com", "https://us.okx.com"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn f086_a_key_that_ended_is_told_as_one_that_is_refused() {
     let (status, body) = refusal("bybit", "33004", "Your api key has expired");
     let api = adapter("bybit", Canned::new(&[(status, &body)]));

@@ -256,6 +256,7 @@ pub(super) fn key_rights(value: &Value) -> Answer<KeyRights> {
         address_bound: Some(flag(value, "ipRestrict")?),
         expires_at: expires.and_then(crate::wire::moment_ms),
         names,
+        ..KeyRights::default()
     })
 }
 

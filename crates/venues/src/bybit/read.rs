@@ -195,5 +195,6 @@ pub(super) fn rights(result: &Value) -> Answer<KeyRights> {
         // Keys that never end carry the start of 1970.
         expires_at: wire::maybe_text(result, "expiredAt").and_then(wire::moment_iso),
         names,
+        ..KeyRights::default()
     })
 }

@@ -291,5 +291,6 @@ pub(super) fn key_rights(result: &Value) -> Answer<KeyRights> {
             .map(|addresses| !addresses.is_empty()),
         expires_at: until.and_then(|until| until.to_i64()).map(Timestamp::from_seconds),
         names,
+        ..KeyRights::default()
     })
 }

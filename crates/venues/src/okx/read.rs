@@ -197,6 +197,15 @@ pub(super) fn key_rights(rows: &[Value]) -> Answer<KeyRights> {
     let names: Vec<String> =
         text(row, "perm")?.split(',').map(|name| name.trim().to_owned()).collect();
     let has = |right: &str| names.iter().any(|name| name == right);
+    // Spot orders are sent as `cash`, which these two modes do not have (51000).
+    let margin = match maybe_text(row, "acctLv") {
+        Some("3") => Some("multi-currency margin"),
+        Some("4") => Some("portfolio margin"),
+        _ => None,
+    };
+    let borrows = ["enableSpotBorrow", "autoLoan"]
+        .into_iter()
+        .filter(|setting| row.get(setting).and_then(Value::as_bool) == Some(true));
     Ok(KeyRights {
         read: Some(has("read_only")),
         trade: Some(has("trade")),
@@ -205,5 +214,19 @@ pub(super) fn key_rights(rows: &[Value]) -> Answer<KeyRights> {
         address_bound: Some(maybe_text(row, "ip").is_some()),
         expires_at: None,
         names,
+        obstacle: margin.map(|mode| {
+            format!(
+                "the account is in {mode} mode, in which the exchange refuses orders without loans; \
+                 set its account mode to Spot or Futures there"
+            )
+        }),
+        warnings: borrows
+            .map(|setting| {
+                format!(
+                    "the account may borrow ({setting} is on); Keel trades owned funds only: turn \
+                     borrowing off at the exchange"
+                )
+            })
+            .collect(),
     })
 }
