@@ -276,8 +276,11 @@ pub trait ExchangeApi: Send + Sync {
     /// How the venue treats orders.
     fn facts(&self) -> &'static VenueFacts;
 
-    /// Our derived order id in the form that the venue accepts and returns.
-    fn wire_id(&self, id: &ClientOrderId) -> String;
+    /// Our derived order id in the form that the venue accepts and returns: its 32 digits, unless the
+    /// venue wants them otherwise.
+    fn wire_id(&self, id: &ClientOrderId) -> String {
+        id.as_str().to_owned()
+    }
 
     /// The venue's clock.
     async fn time(&self) -> Answer<Timestamp>;

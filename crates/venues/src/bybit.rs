@@ -15,7 +15,7 @@ use crate::wire;
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::{ClientOrderId, Side};
+use keel_core::order::Side;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
@@ -77,10 +77,6 @@ struct Bybit {
 impl ExchangeApi for Bybit {
     fn facts(&self) -> &'static VenueFacts {
         &FACTS
-    }
-
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
     }
 
     async fn time(&self) -> Answer<Timestamp> {

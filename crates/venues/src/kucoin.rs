@@ -15,7 +15,6 @@ use crate::wire;
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::ClientOrderId;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
@@ -129,10 +128,6 @@ impl Names {
 impl ExchangeApi for Kucoin {
     fn facts(&self) -> &'static VenueFacts {
         &FACTS
-    }
-
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
     }
 
     async fn time(&self) -> Answer<Timestamp> {

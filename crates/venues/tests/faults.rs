@@ -87,6 +87,16 @@ fn acknowledgement(api: &dyn ExchangeApi) -> String {
     }
 }
 
+#[test]
+fn an_order_is_called_by_its_32_digits_and_at_coinbase_as_a_uuid() {
+    let ours = client_id();
+    for id in ids() {
+        let theirs = adapter(id, Canned::new(&[])).wire_id(&ours);
+        assert_eq!(theirs.replace('-', ""), ours.as_str(), "{id}");
+        assert_eq!(theirs.matches('-').count(), if id == "coinbase" { 4 } else { 0 }, "{id}");
+    }
+}
+
 #[tokio::test]
 async fn an_acknowledgement_is_one() {
     for id in ids() {
