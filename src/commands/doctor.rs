@@ -4,7 +4,7 @@ use super::check;
 use super::findings::{Report, conclude};
 use crate::cli::{self, ConfigArg};
 use crate::exit::Failure;
-use crate::live::account::{ending, objection};
+use crate::live::account::{objection, remarks};
 use crate::live::coingecko;
 use crate::live::connect::{Link, Links};
 use crate::simulation;
@@ -205,7 +205,7 @@ fn rights_found(id: &VenueId, rights: &KeyRights, report: &mut Report) {
     if rights.address_bound == Some(false) {
         report.note(id, "the key works from any address: bind it to this computer's");
     }
-    if let Some(text) = ending(rights, MachineTime.now()) {
+    for text in remarks(rights, MachineTime.now()) {
         report.note(id, text);
     }
 }

@@ -43,8 +43,8 @@ pub struct RealAccount {
     troubles: BTreeMap<VenueId, KeyTrouble>,
     /// Venues that reject the key itself: when they are asked again, and how long they were left alone.
     rejected: BTreeMap<VenueId, (i64, i64)>,
-    /// Keys that end soon, and when.
-    ending: BTreeMap<VenueId, String>,
+    /// What to say of keys that are used all the same.
+    remarks: BTreeMap<VenueId, Vec<String>>,
 }
 
 /// Why a key is not used.
@@ -78,14 +78,15 @@ pub fn objection(rights: &KeyRights) -> Option<String> {
     if rights.read == Some(false) {
         return Some(format!("the API key cannot read balances{names}"));
     }
-    None
+    rights.obstacle.clone()
 }
 
-/// What to say of a key that ends soon.
+/// What to say of a key that is used all the same: that it ends soon, and what its account may do.
 #[must_use]
-pub fn ending(rights: &KeyRights, now: Timestamp) -> Option<String> {
-    let end = rights.expires_at.filter(|end| end.since_ms(now) <= ENDING_MS)?;
-    Some(format!("the API key ends at {end}; make a new one before"))
+pub fn remarks(rights: &KeyRights, now: Timestamp) -> Vec<String> {
+    let end = rights.expires_at.filter(|end| end.since_ms(now) <= ENDING_MS);
+    let ending = end.map(|end| format!("the API key ends at {end}; make a new one before"));
+    ending.into_iter().chain(rights.warnings.iter().cloned()).collect()
 }
 
 impl RealAccount {
@@ -103,7 +104,7 @@ impl RealAccount {
             verified_ms: BTreeMap::new(),
             lost: Mutex::default(),
             rejected: BTreeMap::new(),
-            ending: BTreeMap::new(),
+            remarks: BTreeMap::new(),
         }
     }
 
@@ -148,10 +149,7 @@ impl RealAccount {
             let trouble = match link.api.key_rights().await {
                 Ok(rights) => {
                     self.rejected.remove(id);
-                    match ending(&rights, self.time.now()) {
-                        Some(text) => self.ending.insert(id.clone(), text),
-                        None => self.ending.remove(id),
-                    };
+                    self.remarks.insert(id.clone(), remarks(&rights, self.time.now()));
                     objection(&rights).map(|why| KeyTrouble { why, is_wrong: true })
                 }
                 Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) => {
@@ -180,7 +178,9 @@ impl RealAccount {
             }
         }
         let troubles = self.troubles.iter().map(|(id, trouble)| (id, &trouble.why));
-        let keys = troubles.chain(&self.ending).map(|(id, why)| format!("{id}: {why}")).collect();
+        let remarks =
+            self.remarks.iter().flat_map(|(id, all)| all.iter().map(move |why| (id, why)));
+        let keys = troubles.chain(remarks).map(|(id, why)| format!("{id}: {why}")).collect();
         if let Err(error) = self.links.save_pauses(&self.config) {
             notes.push(format!("the pauses of exchanges could not be saved: {error}"));
         }
@@ -302,4 +302,38 @@ impl<M: MarketData> Account for PaperBroker<'_, M> {
     }
 
     fn watch(&mut self, _config: &Config) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_760_000_000_000);
+
+    fn trading() -> KeyRights {
+        KeyRights { read: Some(true), trade: Some(true), ..KeyRights::default() }
+    }
+
+    #[test]
+    fn f074_an_account_that_cannot_trade_without_loans_is_not_used_and_one_that_may_borrow_is_told()
+    {
+        let why = "the account is in portfolio margin mode".to_owned();
+        let rights = KeyRights { obstacle: Some(why.clone()), ..trading() };
+        assert_eq!(objection(&rights), Some(why));
+        let why = "the account may borrow".to_owned();
+        let rights = KeyRights { warnings: vec![why.clone()], ..trading() };
+        assert_eq!((objection(&rights), remarks(&rights, NOW)), (None, vec![why]));
+    }
+
+    #[test]
+    fn a_key_that_ends_soon_is_told_beside_what_else_there_is() {
+        let ends = |ms: i64| KeyRights {
+            expires_at: Some(NOW.plus_ms(ms)),
+            warnings: vec!["the account may borrow".to_owned()],
+            ..trading()
+        };
+        assert_eq!(remarks(&ends(ENDING_MS), NOW).len(), 2);
+        assert_eq!(remarks(&ends(ENDING_MS + 1), NOW).len(), 1);
+        assert_eq!(remarks(&trading(), NOW), Vec::<String>::new());
+    }
 }

@@ -195,17 +195,33 @@ fn urls(facts: &VenueFacts, venue: &VenueConfig) -> Result<BTreeMap<String, Stri
 mod tests {
     use super::*;
 
+    fn config(sandbox: bool, urls: &[(&str, &str)]) -> VenueConfig {
+        VenueConfig {
+            credentials_key: None,
+            sandbox,
+            options: keel_config::Options::default(),
+            urls: urls.iter().map(|(name, url)| ((*name).into(), (*url).into())).collect(),
+        }
+    }
+
+    #[test]
+    fn okx_is_reached_at_the_address_of_its_region_in_both_environments() {
+        let facts = venue("okx").unwrap().facts;
+        for url in ["https://eea.okx.com", "https://us.okx.com/", "https://www.okx.com"] {
+            for sandbox in [false, true] {
+                let used = urls(facts, &config(sandbox, &[("api", url)]));
+                let expected = BTreeMap::from([("api".into(), url.trim_end_matches('/').into())]);
+                assert_eq!(used, Ok(expected), "{url}, sandbox: {sandbox}");
+            }
+        }
+        // Elsewhere the address alone tells the environments apart.
+        let facts = venue("bybit").unwrap().facts;
+        assert!(urls(facts, &config(true, &[("rest", "https://api.bybit.com")])).is_err());
+    }
+
     #[test]
     fn a_test_environment_has_its_own_addresses_and_the_real_exchange_has_its_own() {
-        let urls_of = |facts, sandbox| {
-            let venue = VenueConfig {
-                credentials_key: None,
-                sandbox,
-                options: keel_config::Options::default(),
-                urls: BTreeMap::new(),
-            };
-            urls(facts, &venue)
-        };
+        let urls_of = |facts, sandbox| urls(facts, &config(sandbox, &[]));
         for facts in VENUES.iter().map(|venue| venue.facts) {
             let owned = |urls: &[(&str, &str)]| -> BTreeMap<String, String> {
                 urls.iter().map(|(name, url)| ((*name).into(), (*url).into())).collect()

@@ -2,7 +2,7 @@
 
 use crate::support::{Bench, rising};
 use async_trait::async_trait;
-use keel::live::account::{RealAccount, ending};
+use keel::live::account::{RealAccount, remarks};
 use keel::live::connect::Links;
 use keel::live::session::Account as _;
 use keel_core::amount::{Money, Price, Qty};
@@ -308,9 +308,9 @@ fn a_key_that_ends_within_two_weeks_is_told() {
     let now = Timestamp::from_ms(1_700_000_000_000);
     let rights =
         |days| KeyRights { expires_at: Some(now.plus_ms(days * DAY_MS)), ..KeyRights::default() };
-    assert_eq!(ending(&rights(15), now), None);
-    assert_eq!(ending(&KeyRights::default(), now), None);
-    let told = ending(&rights(10), now).unwrap();
+    assert_eq!(remarks(&rights(15), now), Vec::<String>::new());
+    assert_eq!(remarks(&KeyRights::default(), now), Vec::<String>::new());
+    let told = remarks(&rights(10), now).concat();
     assert!(told.contains("API key ends at 2023-11-24"), "{told}");
 }
 

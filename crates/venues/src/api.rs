@@ -254,6 +254,10 @@ pub struct KeyRights {
     pub expires_at: Option<Timestamp>,
     /// The venue's names of the rights that are set, for the operator.
     pub names: Vec<String>,
+    /// What of the account's settings makes the venue refuse spot orders, and what to change.
+    pub obstacle: Option<String>,
+    /// What else of the account's settings the operator has to know.
+    pub warnings: Vec<String>,
 }
 
 /// Which order is meant.
@@ -272,8 +276,11 @@ pub trait ExchangeApi: Send + Sync {
     /// How the venue treats orders.
     fn facts(&self) -> &'static VenueFacts;
 
-    /// Our derived order id in the form that the venue accepts and returns.
-    fn wire_id(&self, id: &ClientOrderId) -> String;
+    /// Our derived order id in the form that the venue accepts and returns: its 32 digits, unless the
+    /// venue wants them otherwise.
+    fn wire_id(&self, id: &ClientOrderId) -> String {
+        id.as_str().to_owned()
+    }
 
     /// The venue's clock.
     async fn time(&self) -> Answer<Timestamp>;

@@ -15,7 +15,7 @@ use crate::wire::{candle_row, candles_asked_for, items, moment, name, plain, tex
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::{ClientOrderId, Side};
+use keel_core::order::Side;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
@@ -123,6 +123,16 @@ impl Binance {
     }
 
     async fn public(&self, path: &str, charge: Charge, parameters: Parameters) -> Answer<Reply> {
+        self.unsigned(Kind::PublicRead, path, charge, parameters).await
+    }
+
+    async fn unsigned(
+        &self,
+        kind: Kind,
+        path: &str,
+        charge: Charge,
+        parameters: Parameters,
+    ) -> Answer<Reply> {
         let url = with_query(&self.url(path), &query(&parameters));
         let build = move |_| Request {
             method: Method::Get,
@@ -130,7 +140,7 @@ impl Binance {
             headers: Vec::new(),
             body: None,
         };
-        Ok(self.connection.transport.send(Kind::PublicRead, &[charge], &build).await?)
+        Ok(self.connection.transport.send(kind, &[charge], &build).await?)
     }
 
     /// A signed request; also tells the moment of its signature.
@@ -256,10 +266,6 @@ impl ExchangeApi for Binance {
         &FACTS
     }
 
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
-    }
-
     async fn time(&self) -> Answer<Timestamp> {
         let reply = self.public("/api/v3/time", weight(1), Vec::new()).await?;
         moment(&body(&reply)?, "serverTime")
@@ -268,7 +274,8 @@ impl ExchangeApi for Binance {
     async fn markets(&self) -> Answer<Markets> {
         // Without the sets of permissions the table is less than half as long.
         let parameters = vec![("showPermissionSets", "false".to_owned())];
-        let reply = self.public("/api/v3/exchangeInfo", weight(20), parameters).await?;
+        let path = "/api/v3/exchangeInfo";
+        let reply = self.unsigned(Kind::MarketTable, path, weight(20), parameters).await?;
         refusal::check(&reply)?;
         let (markets, granted) = read::markets(&reply)?;
         for (bucket, units) in granted {

@@ -15,7 +15,7 @@ use crate::wire;
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::{ClientOrderId, Side};
+use keel_core::order::Side;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
@@ -79,37 +79,32 @@ impl ExchangeApi for Bybit {
         &FACTS
     }
 
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
-    }
-
     async fn time(&self) -> Answer<Timestamp> {
         let reply = self.public("/v5/market/time", "").await?;
         wire::moment(&reply, "time")
     }
 
     async fn markets(&self) -> Answer<Markets> {
-        let mut rules = Markets::new();
-        let mut names = BTreeMap::new();
+        let mut listed = Vec::new();
         let mut query = "category=spot".to_owned();
         for _ in 0..PAGES_MAX {
             let reply = self.public("/v5/market/instruments-info", &query).await?;
-            for row in rows(&reply)? {
-                if let Some((name, rule)) = market(row)? {
-                    names.insert(name, rule.symbol.clone());
-                    rules.insert(rule.symbol.clone(), rule);
-                }
+            listed.extend(rows(&reply)?.iter().map(market));
+            if let Some(cursor) = cursor(&reply) {
+                query = format!("category=spot&cursor={cursor}");
+                continue;
             }
-            match cursor(&reply) {
-                Some(cursor) => query = format!("category=spot&cursor={cursor}"),
-                None if rules.is_empty() => {
-                    return Err(wire::unknown("the list of markets is empty"));
-                }
-                None => {
-                    *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
-                    return Ok(rules);
-                }
+            let mut rules = Markets::new();
+            let mut names = BTreeMap::new();
+            for (name, rule) in wire::most_rows(listed)?.into_iter().flatten() {
+                names.insert(name, rule.symbol.clone());
+                rules.insert(rule.symbol.clone(), rule);
             }
+            if rules.is_empty() {
+                return Err(wire::unknown("the list of markets is empty"));
+            }
+            *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+            return Ok(rules);
         }
         Err(endless())
     }

@@ -20,10 +20,20 @@ pub enum Method {
 pub enum Kind {
     /// Anybody may ask, any number of times.
     PublicRead,
+    /// The same for all markets and their rules at once, which is the longest answer of a venue.
+    MarketTable,
     /// A read with the account's key. The transport asks for a fresh signature for every attempt.
     PrivateRead,
     /// It changes something at the venue. Never sent twice.
     Write,
+}
+
+impl Kind {
+    /// Whether it needs no key, and leaves a part of the limits to what does.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::PublicRead | Self::MarketTable)
+    }
 }
 
 /// A request, ready to be sent. It holds signatures: `Debug` is not derived.
@@ -39,7 +49,7 @@ pub struct Request {
     pub body: Option<String>,
 }
 
-/// A reply, whatever its status. Its body is text of at most 8 MiB.
+/// A reply, whatever its status. Its body is text of at most 8 MiB, a table of markets of at most 32 MiB.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// HTTP status.

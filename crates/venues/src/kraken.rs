@@ -222,6 +222,7 @@ impl Kraken {
     ) -> Answer<Option<OrderState>> {
         // Open before closed: an order that is done between the two questions is found by the second.
         for (method, key) in [("OpenOrders", "open"), ("ClosedOrders", "closed")] {
+            // The 32 digits are what the venue calls a short UUID.
             let fields = vec![("cl_ord_id", self.wire_id(id))];
             let result = self.read(method, &PRIVATE, fields).await?;
             for (order_id, order) in object(&result, key)? {
@@ -248,11 +249,6 @@ impl Kraken {
 impl ExchangeApi for Kraken {
     fn facts(&self) -> &'static VenueFacts {
         &FACTS
-    }
-
-    /// The 32 digits are what the venue calls a short UUID.
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
     }
 
     async fn time(&self) -> Answer<Timestamp> {

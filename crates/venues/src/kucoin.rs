@@ -15,13 +15,12 @@ use crate::wire;
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::ClientOrderId;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
-use read::{candle, market, order_state, own_trades, ticker};
+use read::{candle, listed, market, order_state, own_trades, ticker};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -34,6 +33,8 @@ const WEEK_MS: i64 = 7 * 86_400_000;
 const WEEKS_MAX: usize = 110;
 /// Rows of a page of a history.
 const PAGE: usize = 100;
+/// Rows of a page of open orders, the most that KuCoin gives.
+const OPEN_PAGE: usize = 50;
 /// A list that goes on for longer is broken off with an error instead of being cut silently.
 const PAGES_MAX: usize = 40;
 /// What the spot limit grants to an account without a discount level.
@@ -129,10 +130,6 @@ impl ExchangeApi for Kucoin {
         &FACTS
     }
 
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
-    }
-
     async fn time(&self) -> Answer<Timestamp> {
         let data = self.public("/api/v1/timestamp", "", 3).await?;
         wire::moment_ms(&data)
@@ -143,8 +140,8 @@ impl ExchangeApi for Kucoin {
         let data = self.public("/api/v2/symbols", "", 4).await?;
         let mut rules = Markets::new();
         let mut names = Names::default();
-        for row in wire::items(&data)? {
-            let Some((code, rule)) = market(row)? else { continue };
+        let listed = wire::most_rows(wire::items(&data)?.iter().map(market))?;
+        for (code, rule) in listed.into_iter().flatten() {
             // Of two markets of one name, the one that is not traded is the renamed one.
             if rules.get(&rule.symbol).is_none_or(|other| rule.active && !other.active) {
                 names.add(&code, &rule.symbol);
@@ -186,6 +183,10 @@ impl ExchangeApi for Kucoin {
             [symbol] => {
                 let query = format!("symbol={}", self.code(symbol));
                 let row = self.public("/api/v1/market/stats", &query, 15).await?;
+                // What KuCoin says of a market that it does not have.
+                if row.is_null() {
+                    return Ok(Vec::new());
+                }
                 wire::same(wire::text(&row, "symbol")?, &self.code(symbol))?;
                 let as_of = wire::moment(&row, "time")?;
                 Ok(ticker(&row, symbol, as_of).into_iter().collect())
@@ -285,7 +286,7 @@ impl ExchangeApi for Kucoin {
         let names = self.loaded_names().await?;
         let data = self.private("/api/v1/hf/orders/active/symbols", "", spot_cost(2)).await?.0;
         let mut orders = Vec::new();
-        for code in wire::list(&data, "symbols")? {
+        for code in listed(&data, "symbols")? {
             let code = code.as_str().ok_or_else(|| wire::unknown("a market is not a text"))?;
             let symbol = names.symbols.get(code).ok_or_else(|| {
                 wire::unknown(format!(
@@ -350,6 +351,7 @@ impl ExchangeApi for Kucoin {
             address_bound: Some(wire::maybe_text(&data, "ipWhitelist").is_some()),
             expires_at: None,
             names,
+            ..KeyRights::default()
         })
     }
 }
@@ -419,19 +421,30 @@ impl Kucoin {
         self.read(&reply)
     }
 
+    /// The pages of a list that moves while it is read: an order that is over makes room for one of the
+    /// next page, which then nobody sees. Fewer than were there at first are therefore no answer.
     async fn open_orders_of(&self, symbol: &Symbol) -> Answer<Vec<OrderState>> {
         let code = self.code(symbol);
-        let query = format!("symbol={code}");
-        let data = self.private("/api/v1/hf/orders/active", &query, spot_cost(2)).await?.0;
-        let mut orders = Vec::new();
-        for row in wire::items(&data)? {
-            wire::same(wire::text(row, "symbol")?, &code)?;
-            let state = order_state(row, symbol)?;
-            if state.status == OrderStatus::Open {
-                orders.push(state);
+        let mut rows = Vec::new();
+        let mut counted = None;
+        for page in 1..=PAGES_MAX {
+            let query = format!("symbol={code}&pageNum={page}&pageSize={OPEN_PAGE}");
+            let path = "/api/v1/hf/orders/active/page";
+            let data = self.private(path, &query, spot_cost(2)).await?.0;
+            let more = listed(&data, "items")?;
+            counted = counted.or_else(|| wire::maybe(&data, "totalNum")?.as_u64());
+            rows.extend(more.iter().cloned());
+            if more.len() < OPEN_PAGE {
+                let names = rows.iter().map(|row| wire::text(row, "id"));
+                let seen = names.collect::<Answer<BTreeSet<&str>>>()?.len();
+                if let Some(all) = counted.filter(|all| u64::try_from(seen).is_ok_and(|n| n < *all))
+                {
+                    return Err(wire::unknown(format!("{seen} of {all} open orders were listed")));
+                }
+                return open_of(&rows, &code, symbol);
             }
         }
-        Ok(orders)
+        Err(endless())
     }
 
     /// All pages of a list, and the moment at which the last one was asked for.
@@ -440,14 +453,14 @@ impl Kucoin {
         let mut page = query.to_owned();
         for _ in 0..PAGES_MAX {
             let (data, asked) = self.private(path, &page, spot_cost(2)).await?;
-            let rows = wire::list(&data, "items")?;
+            let rows = listed(&data, "items")?;
             all.extend(rows.iter().cloned());
             if rows.len() < PAGE {
                 return Ok((all, asked));
             }
             page = format!("{query}&lastId={}", wire::name(&data, "lastId")?);
         }
-        Err(wire::unknown(format!("the list did not end after {PAGES_MAX} pages")))
+        Err(endless())
     }
 
     /// A history of a market from `since` to now, a week at a time.
@@ -517,6 +530,24 @@ impl Kucoin {
         }
         answer
     }
+}
+
+fn endless() -> ApiError {
+    wire::unknown(format!("the list did not end after {PAGES_MAX} pages"))
+}
+
+/// Which of these are open, once each: pages can overlap.
+fn open_of(rows: &[Value], code: &str, symbol: &Symbol) -> Answer<Vec<OrderState>> {
+    let mut seen = BTreeSet::new();
+    let mut orders = Vec::new();
+    for row in rows {
+        wire::same(wire::text(row, "symbol")?, code)?;
+        let state = order_state(row, symbol)?;
+        if state.status == OrderStatus::Open && seen.insert(state.venue_order_id.clone()) {
+            orders.push(state);
+        }
+    }
+    Ok(orders)
 }
 
 /// The headers of a signed request. Since version 2 of keys the passphrase is signed as well.

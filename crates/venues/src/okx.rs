@@ -17,7 +17,7 @@ use crate::wire::{
 use async_trait::async_trait;
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
-use keel_core::order::{ClientOrderId, Side};
+use keel_core::order::Side;
 use keel_core::plan::Markets;
 use keel_core::state::Balance;
 use keel_core::time::{Timeframe, Timestamp};
@@ -282,10 +282,6 @@ impl Okx {
 impl ExchangeApi for Okx {
     fn facts(&self) -> &'static VenueFacts {
         &FACTS
-    }
-
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
     }
 
     async fn time(&self) -> Answer<Timestamp> {

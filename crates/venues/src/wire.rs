@@ -2,8 +2,10 @@
 //! to take a page, a fragment or a null for an answer.
 
 mod figures;
+mod table;
 
 pub use figures::*;
+pub use table::*;
 
 use crate::api::{Answer, ApiError, Refusal};
 use crate::http::{Reply, TransportError};

@@ -87,6 +87,16 @@ fn acknowledgement(api: &dyn ExchangeApi) -> String {
     }
 }
 
+#[test]
+fn an_order_is_called_by_its_32_digits_and_at_coinbase_as_a_uuid() {
+    let ours = client_id();
+    for id in ids() {
+        let theirs = adapter(id, Canned::new(&[])).wire_id(&ours);
+        assert_eq!(theirs.replace('-', ""), ours.as_str(), "{id}");
+        assert_eq!(theirs.matches('-').count(), if id == "coinbase" { 4 } else { 0 }, "{id}");
+    }
+}
+
 #[tokio::test]
 async fn an_acknowledgement_is_one() {
     for id in ids() {
@@ -163,7 +173,7 @@ fn may_be_documented(id: &str, code: i64) -> bool {
             matches!(code, -1003 | -1013 | -1015 | -1021 | -1022 | -1199..=-1100 | -2015..=-2010)
         }
         "okx" => matches!(code, 50000..=50199 | 51000..=51999),
-        "bybit" => matches!(code, 10001..=10010 | 10029 | 170_116..=170_213),
+        "bybit" => matches!(code, 10001..=10010 | 10029 | 33_004 | 170_116..=170_213),
         "kucoin" => {
             matches!(code, 200_001..=200_004 | 400_001..=400_999 | 411_100 | 429_000 | 600_100..=600_101 | 900_001)
         }
@@ -501,7 +511,7 @@ fn bitcoin(id: &str, minus: &str) -> String {
             r#"{{"code":"200000","data":[{{"currency":"BTC","type":"trade","balance":"{total}","available":"{minus}1","holds":"2"}}]}}"#
         ),
         "kraken" => format!(
-            r#"{{"error":[],"result":{{"XXBT":{{"balance":"{total}","hold_trade":"2"}},"XBT.F":{{"balance":"5","hold_trade":"0"}},"XBT.M":{{"balance":"7","hold_trade":"0"}},"XBT.S":{{"balance":"7","hold_trade":"0"}},"XBT.B":{{"balance":"7","hold_trade":"0"}}}}}}"#
+            r#"{{"error":[],"result":{{"XXBT":{{"balance":"0","hold_trade":"2"}},"XBT.F":{{"balance":"{total}","hold_trade":"0"}},"XBT.M":{{"balance":"7","hold_trade":"0"}},"XBT.S":{{"balance":"7","hold_trade":"0"}},"XBT.B":{{"balance":"7","hold_trade":"0"}}}}}}"#
         ),
         "coinbase" => format!(
             r#"{{"accounts":[{{"currency":"BTC","type":"ACCOUNT_TYPE_CRYPTO","available_balance":{{"value":"{minus}1"}},"hold":{{"value":"2"}}}},{{"currency":"BTC","type":"ACCOUNT_TYPE_VAULT","available_balance":{{"value":"5"}},"hold":{{"value":"0"}}}}],"has_next":false,"cursor":""}}"#
@@ -528,6 +538,37 @@ async fn f067_funds_in_orders_or_in_earn_are_not_free() {
         let amounts = (bitcoin.free.to_string(), bitcoin.used.to_string());
         assert_eq!(amounts, ("1".to_owned(), "2".to_owned()), "{id}");
     }
+}
+
+/// Balances of Kraken, as `name free used`.
+async fn kraken_balances(rows: &[(&str, &str, &str)]) -> Vec<String> {
+    let rows: serde_json::Map<String, serde_json::Value> = rows
+        .iter()
+        .map(|(name, balance, held)| {
+            ((*name).to_owned(), serde_json::json!({"balance": balance, "hold_trade": held}))
+        })
+        .collect();
+    let body = serde_json::json!({"error": [], "result": rows}).to_string();
+    let balances = adapter("kraken", Canned::new(&[(200, &body)])).balances().await.unwrap();
+    balances.iter().map(|(ticker, row)| format!("{ticker} {} {}", row.free, row.used)).collect()
+}
+
+#[tokio::test]
+async fn f067_what_earns_by_itself_at_kraken_is_there_to_be_traded() {
+    // Bought coins move there on their own: read as nothing, they would be bought again.
+    let rows = [("XXBT", "0", "0"), ("XBT.F", "1.5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["BTC 1.5 0"]);
+    let rows = [("USDT.F", "7", "0"), ("USD.F", "9", "0"), ("ZUSD", "1", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USD 10 0", "USDT 7 0"]);
+    let rows = [("XXBT", "1", "0"), ("XBT.F", "2", "0"), ("XDG.F", "3", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["BTC 3 0", "DOGE 3 0"]);
+    // An order holds more than the base name has.
+    let rows = [("USDT", "1", "4"), ("USDT.F", "5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USDT 2 4"]);
+    let rows = [("USDT", "1", "7"), ("USDT.F", "5", "0")];
+    assert_eq!(kraken_balances(&rows).await, ["USDT 0 6"]);
+    let rows = ["ETH.S", "ETH2.S", "ETH.M", "ETH.B", "ETH.P", "ETH.T", "USD.HOLD", "SOL03.S.F"];
+    assert_eq!(kraken_balances(&rows.map(|name| (name, "1", "0"))).await, Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -624,6 +665,137 @@ async fn f076_markets_are_asked_for_by_the_venues_name_and_answered_by_ours() {
     );
 }
 
+#[tokio::test]
+async fn f076_names_that_kraken_uses_for_other_coins_are_the_coins_that_everybody_means() {
+    // LUNA there is the coin from before the split, and UST the dollar that it broke with.
+    let names =
+        [("LUNA", "LUNC"), ("LUNA2", "LUNA"), ("UST", "USTC"), ("XREP", "REPV1"), ("REPV2", "REP")];
+    let rows = names.map(|(theirs, _)| (theirs, "1", "0"));
+    let mut ours = names.map(|(_, ours)| format!("{ours} 1 0"));
+    ours.sort();
+    assert_eq!(kraken_balances(&rows).await, ours);
+    for (theirs, ours) in names {
+        let short = theirs.trim_start_matches('X');
+        let pair = serde_json::json!({"altname": format!("{short}USD"), "aclass_base": "currency", "base": theirs,
+            "aclass_quote": "currency", "quote": "ZUSD", "lot_decimals": 8, "lot_multiplier": 1, "ordermin": "1",
+            "costmin": "0.5", "status": "online"});
+        let id = if theirs == "XREP" { "XREPZUSD".to_owned() } else { format!("{theirs}USD") };
+        let pairs = serde_json::json!({"error": [], "result": {id.clone(): pair}}).to_string();
+        let quote = serde_json::json!({"error": [], "result": {id: {"a": ["2"], "b": ["1"], "c": ["1.5"]}}});
+        let transport = Canned::new(&[(200, &pairs), (200, &quote.to_string())]);
+        let api = adapter("kraken", Arc::clone(&transport));
+        let market = symbol(&format!("{ours}/USD"));
+        assert!(api.markets().await.unwrap().contains_key(&market), "{theirs}");
+        let quotes = api.tickers(std::slice::from_ref(&market)).await.unwrap();
+        assert_eq!(quotes[0].symbol, market);
+        let asked = &transport.requests()[1].url;
+        assert!(asked.ends_with(&format!("?pair={short}USD")), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn f076_a_market_of_another_exchange_in_krakens_table_is_none_of_its_markets() {
+    let pair = |altname: &str, venue: Option<&str>| {
+        let mut pair = serde_json::json!({"altname": altname, "base": altname.trim_end_matches("USDT"), "quote": "USDT",
+            "lot_decimals": 8, "ordermin": "1", "status": "online"});
+        if let Some(venue) = venue {
+            pair["execution_venue"] = venue.into();
+        }
+        pair
+    };
+    let body = serde_json::json!({"error": [], "result": {
+        "AUSDT": pair("AUSDT", None),
+        "BUSDT": pair("BUSDT", Some("international")),
+        "CUSDT": pair("CUSDT", Some("bitnomial_exchange")),
+    }})
+    .to_string();
+    let markets = adapter("kraken", Canned::new(&[(200, &body)])).markets().await.unwrap();
+    let names: Vec<String> = markets.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["A/USDT", "B/USDT"]);
+}
+
+/// A row of a venue's table of markets.
+fn market_row(id: &str, base: &str) -> String {
+    match id {
+        "binance" => format!(
+            r#"{{"symbol":"{base}USDT","status":"TRADING","baseAsset":"{base}","quoteAsset":"USDT","orderTypes":["MARKET"],"isSpotTradingAllowed":true,"filters":[{{"filterType":"LOT_SIZE","stepSize":"0.1","minQty":"0.1","maxQty":"9"}}]}}"#
+        ),
+        "okx" => format!(
+            r#"{{"baseCcy":"{base}","quoteCcy":"USDT","lotSz":"0.1","minSz":"0.1","state":"live"}}"#
+        ),
+        "bybit" => format!(
+            r#"{{"symbol":"{base}USDT","baseCoin":"{base}","quoteCoin":"USDT","status":"Trading","lotSizeFilter":{{"basePrecision":"0.1","minOrderAmt":"5"}}}}"#
+        ),
+        "kucoin" => format!(
+            r#"{{"symbol":"{base}-USDT","baseCurrency":"{base}","quoteCurrency":"USDT","baseMinSize":"0.1","quoteMinSize":"0.1","baseMaxSize":"9","baseIncrement":"0.1","enableTrading":true}}"#
+        ),
+        "kraken" => format!(
+            r#"{{"altname":"{base}USDT","base":"{base}","quote":"USDT","lot_decimals":1,"ordermin":"0.1","costmin":"0.5","status":"online"}}"#
+        ),
+        "coinbase" => format!(
+            r#"{{"product_id":"{base}-USDT","product_type":"SPOT","status":"online","base_increment":"0.1","base_min_size":"0.1","quote_min_size":"1","quote_increment":"0.01"}}"#
+        ),
+        other => panic!("{other} has no row of a market here; every venue needs one"),
+    }
+}
+
+/// A table of these rows.
+fn market_table(id: &str, rows: &[String]) -> String {
+    let list = rows.join(",");
+    match id {
+        "binance" => format!(r#"{{"rateLimits":[],"symbols":[{list}]}}"#),
+        "okx" => format!(r#"{{"code":"0","msg":"","data":[{list}]}}"#),
+        "bybit" => format!(
+            r#"{{"retCode":0,"retMsg":"OK","result":{{"nextPageCursor":"","list":[{list}]}},"time":{NOW_MS}}}"#
+        ),
+        "kucoin" => format!(r#"{{"code":"200000","data":[{list}]}}"#),
+        "kraken" => {
+            let named =
+                rows.iter().enumerate().map(|(number, row)| format!(r#""P{number}":{row}"#));
+            format!(r#"{{"error":[],"result":{{{}}}}}"#, named.collect::<Vec<_>>().join(","))
+        }
+        "coinbase" => format!(r#"{{"products":[{list}],"num_products":{}}}"#, rows.len()),
+        other => panic!("{other} has no table of markets here; every venue needs one"),
+    }
+}
+
+#[tokio::test]
+async fn f062_an_odd_row_costs_its_own_market_and_a_table_of_odd_rows_is_none() {
+    for id in ids() {
+        let rows: Vec<String> =
+            ('A'..='T').map(|letter| market_row(id, &letter.to_string())).collect();
+        let read = async |rows: &[String]| {
+            let body = market_table(id, rows);
+            adapter(id, Canned::new(&[(200, &body)])).markets().await
+        };
+        let seen = read(&rows).await.map(|markets| markets.len());
+        assert_eq!(seen, Ok(20), "{id}");
+        let spoiled =
+            |to: &str| market_row(id, "ODD").replace("0.1", to).replace(":1,", &format!(":{to},"));
+        for odd in ["{}", "null", "[]", "7", &spoiled("x"), &spoiled("-0.1"), &spoiled("")] {
+            let odd = odd.replace(":x,", r#":"x","#).replace(":,", ":null,");
+            for place in [0, 10, 20] {
+                let mut rows = rows.clone();
+                rows.insert(place, odd.clone());
+                let markets =
+                    read(&rows).await.unwrap_or_else(|error| panic!("{id} {odd}: {error}"));
+                let fine =
+                    markets.values().filter(|rules| rules.active || id == "coinbase").count();
+                assert_eq!(fine, 20, "{id} {odd}");
+            }
+        }
+        let odd = vec!["{}".to_owned(); 3];
+        let nothing = read(&odd).await;
+        assert!(matches!(nothing, Err(ApiError::Unknown(_))), "{id}: {nothing:?}");
+        // These two list much that is no spot market, and cannot tell it from what cannot be read.
+        if !["kraken", "coinbase"].contains(&id) {
+            let many = read(&[rows, odd].concat()).await;
+            let Err(ApiError::Unknown(why)) = many else { panic!("{id}: {many:?}") };
+            assert!(why.contains("3 of 23"), "{id}: {why}");
+        }
+    }
+}
+
 /// What a venue says about a key that may read and trade on the spot market; `MORE` and `MAY` are places
 /// for another right.
 fn rights(id: &str, more: bool) -> String {
@@ -665,6 +837,54 @@ async fn f102_a_right_that_nobody_has_heard_of_counts_as_a_right_to_move_funds()
             assert_eq!(rights.withdraw, Some(more), "{id}: {:?}", rights.names);
         }
     }
+}
+
+#[tokio::test]
+async fn f074_an_okx_account_that_cannot_trade_without_loans_or_may_borrow_says_so() {
+    let rights = async |settings: &str| {
+        let body = format!(
+            r#"{{"code":"0","msg":"","data":[{{"perm":"read_only,trade","ip":"192.0.2.1"{settings}}}]}}"#
+        );
+        adapter("okx", Canned::new(&[(200, &body)])).key_rights().await.unwrap()
+    };
+    for (mode, name) in [("3", "multi-currency margin"), ("4", "portfolio margin")] {
+        let rights = rights(&format!(r#","acctLv":"{mode}""#)).await;
+        let why = rights.obstacle.unwrap();
+        assert!(why.contains(name) && why.contains("Spot"), "{why}");
+    }
+    let off = r#","enableSpotBorrow":false,"autoLoan":false"#;
+    for settings in ["", r#","acctLv":"1""#, r#","acctLv":"2""#, off] {
+        let rights = rights(settings).await;
+        assert_eq!((rights.obstacle, rights.warnings), (None, Vec::new()), "{settings}");
+    }
+    for flag in ["enableSpotBorrow", "autoLoan"] {
+        let rights = rights(&format!(r#","acctLv":"1","{flag}":true"#)).await;
+        assert_eq!((rights.trade, rights.obstacle), (Some(true), None));
+        let [warning] = rights.warnings.as_slice() else { panic!("{flag}: {:?}", rights.warnings) };
+        assert!(warning.contains(flag) && warning.contains("borrow"), "{warning}");
+    }
+}
+
+#[tokio::test]
+async fn f086_a_key_that_okx_does_not_know_may_be_one_of_another_region() {
+    let body = r#"{"msg":"API key doesn't exist","code":"50119"}"#;
+    let answer = adapter("okx", Canned::new(&[(401, body)])).balances().await;
+    let Err(ApiError::Refused { refusal: Refusal::Auth, message, .. }) = answer else {
+        panic!("{answer:?}")
+    };
+    for part in ["API key doesn't exist", "urls.api", "https://eea.okx.com", "https://us.okx.com"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn f086_a_key_that_ended_is_told_as_one_that_is_refused() {
+    let (status, body) = refusal("bybit", "33004", "Your api key has expired");
+    let api = adapter("bybit", Canned::new(&[(status, &body)]));
+    let answer = api.balances().await;
+    let refused = matches!(answer, Err(ApiError::Refused { refusal: Refusal::Auth, .. }));
+    assert!(refused, "{answer:?}");
+    assert!(api.key_refused().is_some_and(|words| words.contains("expired")));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod support;
 use keel_core::asset::Symbol;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_venues::api::{ApiError, ExchangeApi, OrderStatus, Reference};
+use keel_venues::http::Kind;
 use support::{Canned, adapter, recorded, symbol};
 
 fn replying(venue: &str, body: &str) -> Box<dyn ExchangeApi> {
@@ -162,4 +163,12 @@ async fn okxs_futures_orders_are_not_ours() {
     let Some(body) = recorded("okx/fixtures/http_get_orders_pending.json") else { return };
     let orders = replying("okx", &body).open_orders(None).await.unwrap();
     assert!(orders.is_empty(), "BTC-USDT-SWAP is no spot market: {orders:?}");
+}
+
+#[tokio::test]
+async fn f083_the_table_of_markets_of_binance_may_be_long() {
+    let transport = Canned::new(&[]);
+    let _ = adapter("binance", transport.clone()).markets().await;
+    let kinds: Vec<Kind> = transport.sent.lock().unwrap().iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, [Kind::MarketTable]);
 }

@@ -64,6 +64,34 @@ async fn bybit_markets_are_read_with_their_steps() {
 }
 
 #[tokio::test]
+async fn bybit_markets_without_the_deprecated_smallest_amount_are_markets() {
+    let row = |coin: &str, smallest: Option<Value>| {
+        let mut row = json!({"symbol": format!("{coin}USDT"), "baseCoin": coin, "quoteCoin": "USDT", "status": "Trading",
+            "lotSizeFilter": {"basePrecision": "0.01", "minOrderAmt": "5"}});
+        if let Some(smallest) = smallest {
+            row["lotSizeFilter"]["minOrderQty"] = smallest;
+        }
+        row
+    };
+    let rows = [
+        row("NONE", None),
+        row("NULL", Some(Value::Null)),
+        row("EMPTY", Some(json!(""))),
+        row("SOME", Some(json!("0.5"))),
+        row("NUMBER", Some(json!(0.5))),
+    ];
+    let markets = replying("bybit", &[&bybit_list(&rows)]).markets().await.unwrap();
+    for (coin, smallest) in
+        [("NONE", "0"), ("NULL", "0"), ("EMPTY", "0"), ("SOME", "0.5"), ("NUMBER", "0.5")]
+    {
+        let rules = &markets[&symbol(&format!("{coin}/USDT"))];
+        let expected = (qty(smallest), qty("0.01"), decimal("5"), true);
+        let seen = (rules.min_amount, rules.amount_step, rules.min_cost, rules.active);
+        assert_eq!(seen, expected, "{coin}");
+    }
+}
+
+#[tokio::test]
 async fn bybit_candles_come_oldest_first_and_books_best_first() {
     let Some(body) = recorded("bybit/fixtures/http_get_klines_linear.json") else { return };
     let candles = replying("bybit", &[&body])
@@ -289,6 +317,91 @@ async fn kucoin_histories_that_repeat_themselves_are_read_once() {
 }
 
 #[tokio::test]
+async fn kucoin_lists_that_are_null_or_left_out_are_empty_and_what_is_no_list_is_none() {
+    let market = symbol("BTC/USDT");
+    let since = Timestamp::from_ms(support::NOW_MS - 1000);
+    let counts = async |data: &str| {
+        let body = format!(r#"{{"code":"200000","data":{data}}}"#);
+        let api = replying("kucoin", &[&body]);
+        let open = api.open_orders(Some(&market)).await.map(|orders| orders.len());
+        let api = replying("kucoin", &[&body]);
+        let closed = api.closed_orders(&market, since).await.map(|orders| orders.len());
+        let api = replying("kucoin", &[&body]);
+        let own = api.own_trades(&market, since).await.map(|trades| trades.len());
+        let api = replying("kucoin", &[&body]);
+        let of_order = api.order_trades(&market, "28").await.map(|trades| trades.len());
+        [open, closed, own, of_order]
+    };
+    for nothing in ["null", "{}", r#"{"items":null}"#, r#"{"items":[],"totalNum":0}"#] {
+        for count in counts(nothing).await {
+            assert_eq!(count, Ok(0), "{nothing}");
+        }
+    }
+    for shapeless in ["[]", "true", "7", r#""none""#, r#"{"items":{}}"#, r#"{"items":"none"}"#] {
+        for count in counts(shapeless).await {
+            assert!(matches!(count, Err(ApiError::Unknown(_))), "{shapeless}: {count:?}");
+        }
+    }
+    let symbols = json!({"code": "200000", "data": [{"symbol": "BTC-USDT", "baseCurrency": "BTC", "quoteCurrency": "USDT",
+        "baseMinSize": "1", "quoteMinSize": "1", "baseMaxSize": "9", "baseIncrement": "1", "enableTrading": true}]})
+    .to_string();
+    for (data, is_empty) in [("null", true), (r#"{"symbols":null}"#, true), ("[]", false)] {
+        let body = format!(r#"{{"code":"200000","data":{data}}}"#);
+        let orders = replying("kucoin", &[&symbols, &body]).open_orders(None).await;
+        assert_eq!(orders.is_ok_and(|orders| orders.is_empty()), is_empty, "{data}");
+    }
+    // No other code makes a list, and neither does a reply without data.
+    for body in [r#"{"code":"400100","data":null}"#, r#"{"code":"200000"}"#] {
+        let orders = replying("kucoin", &[body]).open_orders(Some(&market)).await;
+        assert!(orders.is_err(), "{body}: {orders:?}");
+    }
+}
+
+#[tokio::test]
+async fn kucoin_open_orders_are_read_to_their_end_and_a_list_that_lacks_some_is_none() {
+    let row = |number: usize| {
+        json!({"id": number.to_string(), "symbol": "BTC-USDT", "side": "sell", "size": "1", "funds": "0", "dealSize": "0",
+            "dealFunds": "0", "active": true, "clientOid": "", "createdAt": support::NOW_MS})
+    };
+    let page = |number: usize, rows: std::ops::Range<usize>, total: usize| {
+        let items: Vec<Value> = rows.map(row).collect();
+        json!({"code": "200000", "data": {"currentPage": number, "pageSize": 50, "totalNum": total, "totalPage": 3,
+            "items": items}})
+        .to_string()
+    };
+    let market = symbol("BTC/USDT");
+    let read = async |pages: &[String]| {
+        let replies: Vec<(u16, &str)> = pages.iter().map(|page| (200, page.as_str())).collect();
+        let transport = Canned::new(&replies);
+        let orders = adapter("kucoin", transport.clone()).open_orders(Some(&market)).await;
+        (orders.map(|orders| orders.len()), transport.requests())
+    };
+    let (orders, asked) =
+        read(&[page(1, 0..50, 101), page(2, 50..100, 101), page(3, 100..101, 101)]).await;
+    assert_eq!(orders, Ok(101));
+    let page_names = asked.iter().map(|request| request.url.rsplit_once('?').unwrap().1);
+    assert_eq!(
+        page_names.collect::<Vec<_>>(),
+        [1, 2, 3].map(|page| format!("symbol=BTC-USDT&pageNum={page}&pageSize=50"))
+    );
+    // One was over meanwhile, and the first of the second page moved to where nobody looked again.
+    let (orders, _) = read(&[page(1, 0..50, 52), page(2, 51..52, 51)]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    let (orders, _) = read(&[page(1, 0..0, 2)]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    let (orders, asked) = read(&vec![page(1, 0..50, 50); 100]).await;
+    assert!(matches!(orders, Err(ApiError::Unknown(_))), "{orders:?}");
+    assert_eq!(asked.len(), 40);
+}
+
+#[tokio::test]
+async fn kucoin_gives_no_quote_of_a_market_that_it_does_not_have() {
+    let nothing = r#"{"code":"200000","data":null}"#;
+    let quotes = replying("kucoin", &[nothing]).tickers(&[symbol("GONE/USDT")]).await;
+    assert_eq!(quotes, Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn orders_are_writes_and_are_sent_once() {
     for venue in ["bybit", "kucoin"] {
         let transport = Canned::new(&[]);
@@ -345,7 +458,12 @@ async fn unlisted(venue: &str, body: String) -> bool {
 async fn f006_only_listed_codes_refuse_an_order() {
     let mut bybit = Vec::new();
     // The whole range in which Bybit numbers its refusals, and around zero.
-    for code in (1..1000).chain(9_000..12_000).chain(110_000..113_000).chain(169_000..181_000) {
+    for code in (1..1000)
+        .chain(9_000..12_000)
+        .chain(33_000..34_000)
+        .chain(110_000..113_000)
+        .chain(169_000..181_000)
+    {
         if !unlisted(
             "bybit",
             json!({"retCode": code, "retMsg": "no", "result": {}, "time": 1_760_000_123_456_i64})
@@ -357,7 +475,7 @@ async fn f006_only_listed_codes_refuse_an_order() {
         }
     }
     let expected: Vec<i32> = (10_001..=10_010)
-        .chain([10_029, 170_116, 170_117, 170_121, 170_124, 170_130])
+        .chain([10_029, 33_004, 170_116, 170_117, 170_121, 170_124, 170_130])
         .chain(170_131..=170_137)
         .chain([170_139, 170_140, 170_141, 170_142, 170_143, 170_148, 170_151, 170_213])
         .collect();

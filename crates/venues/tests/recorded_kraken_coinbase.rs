@@ -37,6 +37,7 @@ async fn kraken_markets_of_2021_are_named_as_the_venue_names_them() {
             continue;
         }
         let ours = name.replace("XBT", "BTC").replace("XDG", "DOGE");
+        let ours = ours.replace("REP/", "REPV1/").replace("REPV2/", "REP/");
         let rules = &markets[&symbol(&ours)];
         assert_eq!(rules.min_amount, qty(pair["ordermin"].as_str().unwrap()), "{name}");
         assert_eq!(rules.amount_step, qty("0.00000001"), "{name}");

@@ -294,6 +294,27 @@ async fn f083_bodies_and_headers_have_a_size() {
 }
 
 #[tokio::test]
+async fn f083_only_a_table_of_markets_may_be_longer_than_8_mib_and_no_longer_than_32() {
+    let patient = HttpOptions { timeout: Duration::from_secs(30), ..options() };
+    for (mib, kind, is_read) in [
+        (9, Kind::PublicRead, false),
+        (9, Kind::PrivateRead, false),
+        (9, Kind::Write, false),
+        (9, Kind::MarketTable, true),
+        (33, Kind::MarketTable, false),
+    ] {
+        let body = format!("[\"{}\"]", "x".repeat(mib << 20));
+        let server = Server::answering(move |_, _| reply(200, "", &body));
+        let transport =
+            HttpTransport::new(&server.url(), &FACTS, &Gates::default(), patient.clone()).unwrap();
+        let answer = send(&transport, &server.url(), kind).await;
+        let length = answer.as_ref().ok().map(|reply| reply.body.len());
+        assert_eq!(length, is_read.then_some((mib << 20) + 4), "{mib} MiB {kind:?}");
+        assert!(is_read || no_reply(&answer), "{mib} MiB {kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn f083_a_gzip_bomb_is_not_inflated() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     let zeros = vec![0; 1 << 20];

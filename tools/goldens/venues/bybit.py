@@ -331,6 +331,7 @@ def refused(f):
         ("a wrong key", said(10003, "API key is invalid."), "auth", "10003", True),
         ("a wrong signature", said(10004, "Error sign, please check your signature generation algorithm."), "auth", "10004", True),
         ("a right that is missing", said(10005, "Permission denied, please check your API key permissions."), "auth", "10005", True),
+        ("a key that ended", said(33004, "Your api key has expired."), "auth", "33004", True),
         ("another address", said(10010, "Unmatched IP, please check your API key's bound IP addresses."), "auth", "10010", True),
         ("too many requests", said(10006, "Too many visits!", headers={"x-bapi-limit-reset-timestamp": str(forge.NOW_MS + 900)}), "rate_limited", "10006", True),
     ):

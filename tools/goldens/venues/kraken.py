@@ -167,9 +167,10 @@ def account(f):
            forge.balances)
     f.case("balances of sizes that a float cannot hold", call, lambda x: x.fetch_balance(),
            reply([("SHIB", "9999999999999.99999", "0.00001"), ("SOL", "123456789.1234567891", "0")]), forge.balances)
-    f.case("funds that earn are not spot", call, lambda x: x.fetch_balance(),
-           reply([("XXBT", "1", "0"), ("XBT.F", "5", "0"), ("ETH2.S", "3", "0"), ("DOT.M", "2", "0"), ("USDT.B", "9", "0")]),
-           {"BTC": {"free": "1", "used": "0"}})
+    # ccxt shows them apart; the venue's documentation says that they are traded as one.
+    f.case("what earns by itself is spot, and what is staked is not", call, lambda x: x.fetch_balance(),
+           reply([("XXBT", "1", "2"), ("XBT.F", "5", "0"), ("ETH2.S", "3", "0"), ("DOT.M", "2", "0"), ("USDT.B", "9", "0")]),
+           {"BTC": {"free": "4", "used": "2"}})
     f.case("an account without funds", call, lambda x: x.fetch_balance(), reply([]), forge.balances)
 
     def info(permissions, **more):

@@ -232,17 +232,31 @@ def looked_up(f):
     rows = [order_row("ETH/BTC", "buy", "web_1", order_id="5", size="2", executed="0", cost="0", active=True),
             order_row("ETH/BTC", "sell", None, order_id="6", size="3", executed="1", cost="0.0365", active=True)]
     every = lambda rows: lambda _made: [neutral(f.exchange().parse_order(json.loads(json.dumps(row)))) for row in rows]
+
+    def page(rows, number=1, total=None):
+        total = len(rows) if total is None else total
+        return ok({"currentPage": number, "pageSize": 50, "totalNum": total, "totalPage": -(-total // 50), "items": rows})
+
+    # This ccxt does not know the pages that KuCoin put in place of one list: it signs our request.
+    def ask_page(x, code, number=1):
+        return x.request("hf/orders/active/page", ["private"], "GET", {"symbol": code, "pageNum": number, "pageSize": 50})
+
     f.case("open orders of a market", {"method": "open_orders", "symbol": "ETH/BTC"},
-           lambda x: x.privateGetHfOrdersActive({"symbol": "ETH-BTC"}), ok(rows), every(rows))
+           lambda x: ask_page(x, "ETH-BTC"), page(rows), every(rows))
+    many = [order_row("ETH/BTC", "buy", None, order_id=str(100 + number), size="2", executed="0", cost="0", active=True) for number in range(50)]
+    f.case("open orders of a market on two pages", {"method": "open_orders", "symbol": "ETH/BTC"},
+           lambda x: [ask_page(x, "ETH-BTC", number) for number in (1, 2)], [page(many, 1, 52), page(rows, 2, 52)], every(many + rows))
+    f.case("no open orders of a market", {"method": "open_orders", "symbol": "ETH/BTC"},
+           lambda x: ask_page(x, "ETH-BTC"), page(None, total=0), [])
     other = [order_row("WAXP/USDT", "sell", "web_3", order_id="7", size="100", executed="0", cost="0", active=True)]
 
     def market_by_market(x):
         x.privateGetHfOrdersActiveSymbols()
-        x.privateGetHfOrdersActive({"symbol": "ETH-BTC"})
-        x.privateGetHfOrdersActive({"symbol": "WAX-USDT"})
+        ask_page(x, "ETH-BTC")
+        ask_page(x, "WAX-USDT")
 
     f.case("open orders of all markets", {"method": "open_orders"}, market_by_market,
-           [ok({"symbols": ["ETH-BTC", "WAX-USDT"]}), ok(rows), ok(other)], every(rows + other))
+           [ok({"symbols": ["ETH-BTC", "WAX-USDT"]}), page(rows), page(other)], every(rows + other))
     f.case("no open orders", {"method": "open_orders"}, lambda x: x.privateGetHfOrdersActiveSymbols(), ok({"symbols": []}), [])
     since = 1759990000000
     week = {"startAt": since, "endAt": since + WEEK_MS - 1}

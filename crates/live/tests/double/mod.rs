@@ -528,10 +528,6 @@ impl ExchangeApi for Double {
         self.facts
     }
 
-    fn wire_id(&self, id: &ClientOrderId) -> String {
-        id.as_str().to_owned()
-    }
-
     async fn time(&self) -> Answer<Timestamp> {
         let inner = self.read()?;
         Ok(self.time.true_now().plus_ms(inner.clock_ahead_ms))

@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    Rule, amount, computed, decimal, field, flag, items, levels, list, maybe, maybe_price,
-    maybe_text, moment, name, not_negative, parse_as, price, qty, text, unknown,
+    Row, Rule, amount, computed, decimal, field, flag, items, levels, list, maybe, maybe_price,
+    maybe_text, moment, most_rows, name, not_negative, parse_as, price, qty, text, unknown,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Info {
     #[serde(default)]
     rate_limits: Value,
-    symbols: Vec<MarketRow>,
+    symbols: Vec<Row<MarketRow>>,
 }
 
 #[derive(Deserialize)]
@@ -54,8 +54,7 @@ type Granted = Vec<(&'static str, u32)>;
 /// limits that the venue publishes.
 pub(super) fn markets(reply: &Reply) -> Answer<(Markets, Granted)> {
     let info: Info = parse_as(reply)?;
-    let markets: Markets = info
-        .symbols
+    let markets: Markets = most_rows(info.symbols.into_iter().map(|row| row.0))?
         .iter()
         .filter_map(|row| {
             let symbol = Symbol::new(row.base_asset.parse().ok()?, row.quote_asset.parse().ok()?);
@@ -257,6 +256,7 @@ pub(super) fn key_rights(value: &Value) -> Answer<KeyRights> {
         address_bound: Some(flag(value, "ipRestrict")?),
         expires_at: expires.and_then(crate::wire::moment_ms),
         names,
+        ..KeyRights::default()
     })
 }
 

@@ -35,9 +35,16 @@ pub(super) fn market(row: &Value) -> Answer<Option<(String, MarketRules)>> {
     let largest = ["maxMarketOrderQty", "maxOrderQty"]
         .into_iter()
         .find(|key| wire::maybe_text(lot, key).is_some());
+    // Deprecated: the smallest order is `minOrderAmt`, in the quote currency.
+    let is_told = |smallest: &Value| smallest.as_str() != Some("");
+    let min_amount = if wire::maybe(lot, "minOrderQty").is_some_and(is_told) {
+        wire::rule(lot, "minOrderQty")?
+    } else {
+        Decimal::ZERO
+    };
     let rule = MarketRules {
         amount_step: Qty::new(wire::rule(lot, "basePrecision")?),
-        min_amount: Qty::new(wire::rule(lot, "minOrderQty")?),
+        min_amount: Qty::new(min_amount),
         max_amount: largest.map(|key| wire::rule(lot, key).map(Qty::new)).transpose()?,
         min_cost: wire::rule(lot, "minOrderAmt")?,
         active: wire::text(row, "status")? == "Trading",
@@ -188,5 +195,6 @@ pub(super) fn rights(result: &Value) -> Answer<KeyRights> {
         // Keys that never end carry the start of 1970.
         expires_at: wire::maybe_text(result, "expiredAt").and_then(wire::moment_iso),
         names,
+        ..KeyRights::default()
     })
 }

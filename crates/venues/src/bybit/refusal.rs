@@ -47,7 +47,7 @@ fn refusal(code: i64, reply: &Reply, body: &Value) -> Option<Refusal> {
             Refusal::Parameters
         }
         10002 => Refusal::Clock,
-        10003..=10005 | 10007..=10010 => Refusal::Auth,
+        10003..=10005 | 10007..=10010 | 33004 => Refusal::Auth,
         10006 => Refusal::RateLimited { wait: until_reset(reply, body) },
         10029 | 170_121 | 170_151 => Refusal::Market,
         170_131 => Refusal::Funds,

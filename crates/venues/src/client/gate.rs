@@ -123,7 +123,7 @@ impl HostGate {
             let limit = self.limits.get(charge.bucket).ok_or_else(|| {
                 TransportError::NotSent(format!("no limit is called `{}`", charge.bucket))
             })?;
-            let (is_public, units) = (kind == Kind::PublicRead, charge.units);
+            let (is_public, units) = (kind.is_public(), charge.units);
             let take_share =
                 || is_public.then(|| lock(limit).take_share(Instant::now(), units)).flatten();
             let take = || lock(limit).take(Instant::now(), units, is_public);

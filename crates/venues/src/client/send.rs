@@ -7,6 +7,8 @@ use reqwest::{Client, Response};
 use std::time::Duration;
 
 const BODY_MAX: usize = 8 * 1024 * 1024;
+/// Binance's table of markets comes near the other bound.
+const TABLE_MAX: usize = 32 * 1024 * 1024;
 const HEADERS_MAX: usize = 64 * 1024;
 
 /// Two clients to one host: reads keep their connections; a write always gets a fresh one, because a
@@ -58,7 +60,9 @@ impl Wire {
         }
         let ready = building.build().map_err(|error| TransportError::NotSent(why(error)))?;
         match client.execute(ready).await {
-            Ok(response) => read(response).await,
+            Ok(response) => {
+                read(response, if kind == Kind::MarketTable { TABLE_MAX } else { BODY_MAX }).await
+            }
             Err(error) if error.is_connect() || error.is_builder() => {
                 Err(TransportError::NotSent(why(error)))
             }
@@ -67,7 +71,7 @@ impl Wire {
     }
 }
 
-async fn read(mut response: Response) -> Result<Reply, TransportError> {
+async fn read(mut response: Response, body_max: usize) -> Result<Reply, TransportError> {
     let no_reply = |why: String| TransportError::NoReply(why);
     let size: usize =
         response.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -84,8 +88,8 @@ async fn read(mut response: Response) -> Result<Reply, TransportError> {
         .collect();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| no_reply(why(error)))? {
-        if body.len() + chunk.len() > BODY_MAX {
-            return Err(no_reply(format!("the body is longer than {BODY_MAX} bytes")));
+        if body.len() + chunk.len() > body_max {
+            return Err(no_reply(format!("the body is longer than {body_max} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

@@ -239,5 +239,6 @@ pub(super) fn key_rights(reply: &Value) -> Answer<KeyRights> {
         address_bound: None,
         expires_at: None,
         names,
+        ..KeyRights::default()
     })
 }

@@ -43,8 +43,17 @@ const OLD_NAMES: [(&str, &str); 22] = [
     ("ZKRW", "KRW"),
     ("ZUSD", "USD"),
 ];
-/// The venue's name and everybody else's.
-const ALIASES: [(&str, &str); 2] = [("XBT", "BTC"), ("XDG", "DOGE")];
+/// The venue's name and everybody else's. It kept names that moved on to other coins elsewhere: its
+/// `LUNA` is the coin from before the split.
+const ALIASES: [(&str, &str); 7] = [
+    ("XBT", "BTC"),
+    ("XDG", "DOGE"),
+    ("LUNA", "LUNC"),
+    ("LUNA2", "LUNA"),
+    ("UST", "USTC"),
+    ("REP", "REPV1"),
+    ("REPV2", "REP"),
+];
 
 /// Our name of an asset, from its full or its short name at the venue.
 fn ticker_of(name: &str) -> Option<Ticker> {
@@ -99,6 +108,10 @@ pub(super) fn market_rules(pair: &Value) -> Option<MarketRules> {
     let currencies = ["aclass_base", "aclass_quote"]
         .into_iter()
         .all(|key| maybe_text(pair, key).is_none_or(|class| class == "currency"));
+    // Another exchange's, listed here as well: orders go to the international one.
+    if maybe_text(pair, "execution_venue").is_some_and(|venue| venue != "international") {
+        return None;
+    }
     // Dark pools (`XBTUSD.d`) and markets that a request could not name are left out.
     if !currencies || maybe_text(pair, "altname")? != pair_name(&symbol) {
         return None;
@@ -140,24 +153,32 @@ pub(super) fn ticker_quote(symbol: &Symbol, quote: &Value) -> Answer<TickerQuote
     })
 }
 
-/// Spot balances by our names. `.F`, `.S`, `.M`, `.B`, `.HOLD` and the like: earning, staked, bonded, on
-/// hold.
+/// What is behind the name of a balance that earns in Kraken Rewards by itself.
+const EARNING: &str = ".F";
+
+/// Spot balances by our names. What earns by itself is traded under the name without `.F`, which the
+/// venue's documentation asks for, and an order holds it there: it may hold more than that name has.
+/// Other suffixes (`.S`, `.M`, `.B`, `.P`, `.T`, `.HOLD`) are staked, bonded, shares or on hold, and
+/// not spot.
 pub(super) fn balances(result: &Value) -> Answer<BTreeMap<Ticker, Balance>> {
     let listed = result.as_object().ok_or_else(|| unknown("BalanceEx is no object"))?;
-    let mut balances: BTreeMap<Ticker, Balance> = BTreeMap::new();
+    let mut sums: BTreeMap<Ticker, (Decimal, Decimal)> = BTreeMap::new();
     for (name, entry) in listed {
-        if name.contains('.') {
+        let base = name.strip_suffix(EARNING).unwrap_or(name);
+        if base.contains('.') {
             continue;
         }
-        let ticker = ticker_of(name)
+        let ticker = ticker_of(base)
             .ok_or_else(|| unknown(format!("a balance of `{name}`, which is no asset name")))?;
-        let total = amount(entry, "balance")?;
-        let held = amount(entry, "hold_trade")?.min(total);
-        let sum = balances.entry(ticker).or_default();
-        sum.free += Qty::new(total - held);
-        sum.used += Qty::new(held);
+        let (total, held) = sums.entry(ticker).or_default();
+        *total += amount(entry, "balance")?;
+        *held += amount(entry, "hold_trade")?;
     }
-    Ok(balances)
+    let spot = sums.into_iter().map(|(ticker, (total, held))| {
+        let held = held.min(total);
+        (ticker, Balance { free: Qty::new(total - held), used: Qty::new(held) })
+    });
+    Ok(spot.collect())
 }
 
 fn side_of(entry: &Value) -> Answer<Side> {
@@ -270,5 +291,6 @@ pub(super) fn key_rights(result: &Value) -> Answer<KeyRights> {
             .map(|addresses| !addresses.is_empty()),
         expires_at: until.and_then(|until| until.to_i64()).map(Timestamp::from_seconds),
         names,
+        ..KeyRights::default()
     })
 }

@@ -13,6 +13,16 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// The list called `key`. Where there is nothing, KuCoin also says `null` for it or for all of the data,
+/// or leaves it out.
+pub(super) fn listed<'a>(data: &'a Value, key: &str) -> Answer<&'a [Value]> {
+    let may_lack_it = data.is_null() || data.is_object();
+    if may_lack_it && wire::maybe(data, key).is_none() {
+        return Ok(&[]);
+    }
+    wire::list(data, key)
+}
+
 /// KuCoin counts candles in seconds, and gives the close before the high.
 pub(super) fn candle(row: &Value) -> Answer<Candle> {
     let seconds = row.get(0).and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());

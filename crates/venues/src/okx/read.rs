@@ -3,8 +3,8 @@
 use crate::api::{Answer, Book, KeyRights, OrderState, OrderStatus, OwnTrade, TickerQuote};
 use crate::http::Reply;
 use crate::wire::{
-    AMOUNT_MAX, amount, computed, decimal, levels, list, maybe, maybe_price, maybe_text, moment,
-    name, parse_as, price, qty, read_decimal, text, unknown, words,
+    AMOUNT_MAX, Row, amount, computed, decimal, levels, list, maybe, maybe_price, maybe_text,
+    moment, most_rows, name, parse_as, price, qty, read_decimal, text, unknown, words,
 };
 use keel_core::amount::Qty;
 use keel_core::asset::{Symbol, Ticker};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 struct Instruments {
     code: String,
-    data: Vec<Instrument>,
+    data: Vec<Row<Instrument>>,
 }
 
 #[derive(Deserialize)]
@@ -39,8 +39,7 @@ pub(super) fn markets(reply: &Reply) -> Answer<Markets> {
     if table.code != "0" {
         return Err(unknown(format!("code {} with a table of markets", words(&table.code))));
     }
-    let markets: Markets = table
-        .data
+    let markets: Markets = most_rows(table.data.into_iter().map(|row| row.0))?
         .iter()
         .filter_map(|row| {
             let symbol = Symbol::new(row.base_ccy.parse().ok()?, row.quote_ccy.parse().ok()?);
@@ -198,6 +197,15 @@ pub(super) fn key_rights(rows: &[Value]) -> Answer<KeyRights> {
     let names: Vec<String> =
         text(row, "perm")?.split(',').map(|name| name.trim().to_owned()).collect();
     let has = |right: &str| names.iter().any(|name| name == right);
+    // Spot orders are sent as `cash`, which these two modes do not have (51000).
+    let margin = match maybe_text(row, "acctLv") {
+        Some("3") => Some("multi-currency margin"),
+        Some("4") => Some("portfolio margin"),
+        _ => None,
+    };
+    let borrows = ["enableSpotBorrow", "autoLoan"]
+        .into_iter()
+        .filter(|setting| row.get(setting).and_then(Value::as_bool) == Some(true));
     Ok(KeyRights {
         read: Some(has("read_only")),
         trade: Some(has("trade")),
@@ -206,5 +214,19 @@ pub(super) fn key_rights(rows: &[Value]) -> Answer<KeyRights> {
         address_bound: Some(maybe_text(row, "ip").is_some()),
         expires_at: None,
         names,
+        obstacle: margin.map(|mode| {
+            format!(
+                "the account is in {mode} mode, in which the exchange refuses orders without loans; \
+                 set its account mode to Spot or Futures there"
+            )
+        }),
+        warnings: borrows
+            .map(|setting| {
+                format!(
+                    "the account may borrow ({setting} is on); Keel trades owned funds only: turn \
+                     borrowing off at the exchange"
+                )
+            })
+            .collect(),
     })
 }

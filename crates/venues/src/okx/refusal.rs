@@ -44,11 +44,19 @@ pub(super) fn check_status(reply: &Reply) -> Answer<()> {
     }
 }
 
+/// "API key doesn't exist": the keys of two regions are known at addresses of their own only.
+const NO_SUCH_KEY: &str = "50119";
+const REGIONS: &str =
+    "keys of accounts in the EEA or the US need urls.api https://eea.okx.com or https://us.okx.com";
+
 fn error(code: &str, message: &str) -> ApiError {
-    refusal(code).map_or_else(
-        || unknown(format!("code {}, {}", words(code), words(message))),
-        |refusal| refused(refusal, code, message),
-    )
+    match refusal(code) {
+        None => unknown(format!("code {}, {}", words(code), words(message))),
+        Some(refusal) if code == NO_SUCH_KEY => {
+            refused(refusal, code, &format!("{message}; {REGIONS}"))
+        }
+        Some(refusal) => refused(refusal, code, message),
+    }
 }
 
 /// Source: the venue's list of error codes. Time-outs (50004, 51149), busy and failing systems

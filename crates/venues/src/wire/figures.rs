@@ -71,14 +71,13 @@ pub fn credible_price(value: Decimal) -> Option<Price> {
 pub fn rule(object: &Value, key: &str) -> Answer<Decimal> {
     let value = field(object, key)?;
     exact_rule(value)
-        .and_then(not_negative)
         .ok_or_else(|| wrong(key, value, "a decimal of at most 28 digits, zero or more"))
 }
 
-/// A rule of a market, of any sign; see [`rule`].
+/// A rule of a market; see [`rule`].
 #[must_use]
 pub fn exact_rule(value: &Value) -> Option<Decimal> {
-    exact(value).map(|value| value.clamp(-AMOUNT_MAX, AMOUNT_MAX))
+    exact(value).and_then(not_negative).map(|value| value.min(AMOUNT_MAX))
 }
 
 /// An exact number, as by [`exact`]; `None` too if it is further from zero than [`AMOUNT_MAX`].
@@ -127,7 +126,7 @@ impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(input)?;
         exact_rule(&value).map(Self).ok_or_else(|| {
-            serde::de::Error::custom(format!("{}, expected a decimal", shown(&value)))
+            serde::de::Error::custom(format!("{}, expected a decimal, zero or more", shown(&value)))
         })
     }
 }
