@@ -690,3 +690,14 @@ fn f045_a_step_of_the_clock_does_not_make_many_look_ups_of_one_moment() {
         assert!(is_unknown(&outcome), "{outcome:?}");
     }
 }
+
+#[test]
+fn f045_an_order_is_not_followed_for_longer_because_the_clock_is_set_back() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::OpenFor(3600));
+    desk.venue.inner().clock_steps_ms = [-3_600_000].into();
+    let sent_at = desk.time.true_now();
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    assert!(desk.time.true_now().since_ms(sent_at) < 15_000);
+}

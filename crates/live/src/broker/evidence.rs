@@ -55,7 +55,10 @@ pub(super) struct Pending {
     /// What the last look-up found.
     #[serde(skip)]
     pub(super) cause: String,
-    /// No look-up before this moment.
+    /// No look-up before this moment, in time that really passes.
+    #[serde(skip)]
+    pub(super) next_ms: i64,
+    /// The same by the clock, to be told.
     #[serde(skip)]
     pub(super) next_at: Timestamp,
 }
@@ -75,21 +78,28 @@ impl Pending {
             absent: 0,
             last_absent_ms: None,
             cause: "it was sent and no answer was read".to_owned(),
+            next_ms: counted_from_ms,
             next_at: sent_at,
         }
     }
 
-    /// Whether the next look-up may begin. A clock that was set back does not delay it for longer
-    /// than the longest wait.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        now >= self.next_at || self.next_at.since_ms(now) > SCHEDULE_MS[SCHEDULE_MS.len() - 1]
+    /// Notes that it left, at the latest now.
+    pub(super) fn left(&mut self, now: Timestamp, now_ms: i64) {
+        self.sent_at = now;
+        self.counted_from_ms = now_ms;
+        self.wait(SCHEDULE_MS[0], now, now_ms);
     }
 
     /// Notes that a look-up begins and when the next one may.
-    pub(super) fn begin_look_up(&mut self, now: Timestamp) {
-        let wait = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
+    pub(super) fn begin_look_up(&mut self, now: Timestamp, now_ms: i64) {
+        let wait_ms = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
         self.look_ups = self.look_ups.saturating_add(1);
-        self.next_at = now.plus_ms(wait);
+        self.wait(wait_ms, now, now_ms);
+    }
+
+    fn wait(&mut self, ms: i64, now: Timestamp, now_ms: i64) {
+        self.next_at = now.plus_ms(ms);
+        self.next_ms = now_ms.saturating_add(ms);
     }
 
     /// Notes that the venue knows no such id, at a moment of the time that really passes.

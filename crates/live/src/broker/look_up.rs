@@ -54,7 +54,7 @@ enum Sighting {
 
 impl LiveBroker {
     pub(super) async fn look_up_when_due(&mut self, intent: &Intent) -> Outcome {
-        let now = self.time.now();
+        let now_ms = self.time.monotonic_ms();
         // After a restart: it left before this process started, at the latest.
         let sent_by = self.started_at.max(intent.created_at);
         let new = self.new_pending(intent, sent_by);
@@ -62,7 +62,7 @@ impl LiveBroker {
         if let Some(cause) = &pending.quarantine {
             return unknown(format!("quarantined: {cause}"));
         }
-        if !pending.is_due(now) {
+        if now_ms < pending.next_ms {
             return unknown(format!("{}; looked up again at {}", pending.cause, pending.next_at));
         }
         self.look_up_now(intent, Booked::Found).await
@@ -73,9 +73,9 @@ impl LiveBroker {
             Ok(api) => api,
             Err(error) => return unknown(error.to_string()),
         };
-        let now = self.time.now();
+        let (now, now_ms) = (self.time.now(), self.time.monotonic_ms());
         if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.begin_look_up(now);
+            pending.begin_look_up(now, now_ms);
         }
         // What is read from here on may be as old as this moment by the time it has been read.
         let is_past_fence = self.is_past_fence(intent, &api);
