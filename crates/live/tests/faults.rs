@@ -701,3 +701,15 @@ fn f045_an_order_is_not_followed_for_longer_because_the_clock_is_set_back() {
     assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
     assert!(desk.time.true_now().since_ms(sent_at) < 15_000);
 }
+
+#[test]
+fn f045_a_jump_of_the_clock_by_days_does_not_make_an_own_order_a_strangers() {
+    let mut desk = Desk::new();
+    desk.buy(0);
+    desk.time.step_ms(9 * 24 * 3_600_000);
+    // What the journal says of the last days, by that clock.
+    desk.known.clear();
+    for _ in 0..3 {
+        assert_eq!(desk.reconcile(), Reconciliation::default());
+    }
+}

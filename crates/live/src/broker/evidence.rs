@@ -127,6 +127,7 @@ pub(super) struct Settled {
     pub(super) symbol: Symbol,
     /// The word for its outcome.
     pub(super) outcome: String,
+    /// Since when, by the venue's clock, which a step of ours does not age.
     pub(super) at: Timestamp,
     /// The venue's names of its executions.
     pub(super) trades: BTreeSet<String>,

@@ -136,10 +136,9 @@ impl LiveBroker {
     /// are recognised as late. Only needed for the time after the last checkpoint.
     pub fn remember(&mut self, intent: &Intent, outcome: &Outcome) {
         if !matches!(outcome, Outcome::Unknown { .. }) && !self.settled.contains_key(&intent.id) {
-            self.settled.insert(
-                intent.id.clone(),
-                evidence::Settled::new(intent, outcome, self.time.now()),
-            );
+            let settled =
+                evidence::Settled::new(intent, outcome, self.venue_now(&intent.order.venue));
+            self.settled.insert(intent.id.clone(), settled);
         }
     }
 
@@ -172,6 +171,11 @@ impl LiveBroker {
     /// How far a venue's clock was ahead of ours at the last comparison, milliseconds.
     fn offset_ms(&self, venue: &VenueId) -> i64 {
         self.watch.offset_ms(venue)
+    }
+
+    /// The present by a venue's clock, as it was at the last comparison.
+    fn venue_now(&self, venue: &VenueId) -> Timestamp {
+        self.time.now().plus_ms(self.offset_ms(venue))
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

@@ -164,7 +164,6 @@ impl LiveBroker {
 
     /// Books an outcome. From here on it is history: what comes later is late.
     pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
-        let now = self.time.now();
         let venue = &intent.order.venue;
         self.pending.remove(&intent.id);
         for fill in outcome.fills() {
@@ -175,7 +174,8 @@ impl LiveBroker {
             let offset_ms = self.offset_ms(venue);
             self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
         }
-        self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
+        let settled = Settled::new(intent, &outcome, self.venue_now(venue));
+        self.settled.insert(intent.id.clone(), settled);
         let facts = self.venues.get(venue).map(|api| api.facts());
         let by_cost = facts.is_some_and(|facts| matching::is_by_cost(facts, intent));
         if let Some(more) = matching::overfill(intent, by_cost, outcome.fills()) {

@@ -219,13 +219,13 @@ impl LiveBroker {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
         let marks = self.watch.marks.get(venue);
         let is_all = !self.watch.is_reconciled(venue) || self.is_traded_elsewhere(venue);
+        let now = now.plus_ms(self.offset_ms(venue));
         let active: BTreeSet<&Symbol> = self
             .settled
             .values()
             .filter(|settled| settled.venue == *venue && now.since_ms(settled.at) < ACTIVE_MS)
             .map(|settled| &settled.symbol)
             .collect();
-        let now = now.plus_ms(self.offset_ms(venue));
         let count = markets.len().max(1);
         let in_turn: BTreeSet<usize> =
             (0..IN_TURN).map(|i| (self.watch.turn.wrapping_add(i)) % count).collect();
@@ -303,8 +303,7 @@ impl LiveBroker {
                 *asked += 1;
                 let reference = Reference::Venue(&trade.venue_order_id);
                 let found = present(api.order(symbol, reference).await)?;
-                let now = self.time.now().plus_ms(self.offset_ms(venue));
-                if found.is_some() || now.since_ms(trade.fill.at) > NAME_LAG_MS {
+                if found.is_some() || self.venue_now(venue).since_ms(trade.fill.at) > NAME_LAG_MS {
                     let name = found.map(|order| order.client_id).unwrap_or_default();
                     names.insert(trade.venue_order_id.clone(), name);
                 }
