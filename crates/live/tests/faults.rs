@@ -713,3 +713,33 @@ fn f045_a_jump_of_the_clock_by_days_does_not_make_an_own_order_a_strangers() {
         assert_eq!(desk.reconcile(), Reconciliation::default());
     }
 }
+
+/// The order was written down by a clock that was ahead, and the process that looks for it knows only
+/// how the clocks stand now.
+#[test]
+fn f045_an_order_in_flight_is_found_after_its_process_died_and_its_clock_was_corrected() {
+    const HOUR: i64 = 3_600_000;
+    for (step_ms, is_id_blind) in [(HOUR, false), (HOUR, true), (-HOUR, false), (-HOUR, true)] {
+        let time = VirtualTime::new();
+        time.step_ms(step_ms);
+        let venue = Double::new(&time);
+        let mut desk = Desk::at(time, venue);
+        let checkpoint = desk.broker.checkpoint().unwrap();
+        desk.venue.fate(Fate::DeliveredTwice);
+        let (intent, _) = desk.buy(0);
+        desk.time.step_ms(-step_ms);
+        desk.time.advance_ms(30_000);
+        if is_id_blind {
+            desk.venue.inner().id_blind_until = desk.time.true_now().plus_ms(HOUR);
+        }
+        desk.restart(Some(&checkpoint));
+        assert!(desk.reconcile().halted.is_empty());
+        let outcome = desk.look_up(&intent);
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{step_ms}: {outcome:?}");
+        let found = desk.reconcile();
+        assert!(
+            found.halted[&double::venue("double")].contains("late fill"),
+            "the second delivery: {found:?}"
+        );
+    }
+}

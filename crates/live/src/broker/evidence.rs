@@ -29,6 +29,9 @@ pub(super) struct Pending {
     /// How far the venue's clock was ahead of ours when it was sent, milliseconds.
     #[serde(default)]
     pub(super) offset_ms: i64,
+    /// Made from the journal by a later process: how the clocks stood when it was sent is not known.
+    #[serde(default)]
+    pub(super) is_rebuilt: bool,
     /// From where the time until the fence is counted; no step of the clock shortens it. After a
     /// restart it is counted from the start.
     #[serde(skip)]
@@ -68,6 +71,7 @@ impl Pending {
         Self {
             sent_at,
             offset_ms,
+            is_rebuilt: false,
             counted_from_ms,
             before: None,
             venue_order_id: None,

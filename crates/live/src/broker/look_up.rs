@@ -30,6 +30,8 @@ const CONTRADICTED: u32 = 10;
 const HISTORY_MS: i64 = 48 * 3_600_000;
 /// Lists are asked from this long before the order, because clocks differ.
 const LIST_OVERLAP_MS: i64 = 120_000;
+/// An order may be so much older than a clock said that was set since.
+const SET_SINCE_MS: i64 = 86_400_000;
 
 /// What an order's evidence says.
 #[derive(Debug)]
@@ -57,7 +59,8 @@ impl LiveBroker {
         let now_ms = self.time.monotonic_ms();
         // After a restart: it left before this process started, at the latest.
         let sent_by = self.started_at.max(intent.created_at);
-        let new = self.new_pending(intent, sent_by);
+        let mut new = self.new_pending(intent, sent_by);
+        new.is_rebuilt = true;
         let pending = self.pending.entry(intent.id.clone()).or_insert(new);
         if let Some(cause) = &pending.quarantine {
             return unknown(format!("quarantined: {cause}"));
@@ -125,8 +128,7 @@ impl LiveBroker {
             return Ok(Sighting::Order(Box::new(state)));
         }
         self.count_absence(intent);
-        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
-        let since = intent.created_at.plus_ms(offset_ms - LIST_OVERLAP_MS);
+        let since = self.not_before(intent).plus_ms(-LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
         listed.extend(api.closed_orders(symbol, since).await?);
         if let Some(at) = listed.iter().position(|order| {
@@ -207,10 +209,15 @@ impl LiveBroker {
         api: &Arc<dyn ExchangeApi>,
         state: OrderState,
     ) -> Verdict {
-        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
-        let made =
-            intent.created_at.plus_ms(offset_ms)..=self.fence(intent, api).plus_ms(offset_ms);
-        if let Some(cause) = mismatch(intent, &api.wire_id(&intent.id), &state, made) {
+        let (offset_ms, is_rebuilt) = self
+            .pending
+            .get(&intent.id)
+            .map_or((0, false), |known| (known.offset_ms, known.is_rebuilt));
+        let wire_id = api.wire_id(&intent.id);
+        let made = self.not_before(intent)..=self.fence(intent, api).plus_ms(offset_ms);
+        // Where nobody knows how the clocks stood, 128 bits say more than a time.
+        let made = (!is_rebuilt || state.client_id != wire_id).then_some(made);
+        if let Some(cause) = mismatch(intent, &wire_id, &state, made) {
             return Verdict::Quarantine(format!(
                 "the venue shows order {} for this id, but {cause}",
                 state.venue_order_id
@@ -422,6 +429,15 @@ impl LiveBroker {
                 ),
             }),
         }
+    }
+
+    /// Before this moment, by the venue's clock, the order was not sent. It is never in the future: what
+    /// is asked for from there would not be shown.
+    pub(super) fn not_before(&self, intent: &Intent) -> Timestamp {
+        let now = self.venue_now(&intent.order.venue);
+        let Some(pending) = self.pending.get(&intent.id) else { return intent.created_at.min(now) };
+        let at = intent.created_at.plus_ms(pending.offset_ms).min(now);
+        if pending.is_rebuilt { at.plus_ms(-SET_SINCE_MS) } else { at }
     }
 
     /// After this moment an order that is absent will not appear any more.

@@ -14,12 +14,12 @@ const CLOCK_TOLERANCE_MS: i64 = 120_000;
 const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(102, 0, 0, false, 2);
 
 /// Why that order is another one; `None` when everything that is known fits. `made` is when it can
-/// have been made, by the venue's clock.
+/// have been made, by the venue's clock, if that can be said.
 pub(super) fn mismatch(
     intent: &Intent,
     wire_id: &str,
     seen: &OrderState,
-    made: RangeInclusive<Timestamp>,
+    made: Option<RangeInclusive<Timestamp>>,
 ) -> Option<String> {
     let order = &intent.order;
     if !seen.client_id.is_empty() && seen.client_id != wire_id {
@@ -34,6 +34,7 @@ pub(super) fn mismatch(
     if let Some(amount) = seen.amount.filter(|amount| *amount != order.amount) {
         return Some(format!("its amount is {amount} instead of {}", order.amount));
     }
+    let made = made?;
     let earliest = made.start().plus_ms(-CLOCK_TOLERANCE_MS);
     let latest = made.end().plus_ms(CLOCK_TOLERANCE_MS);
     seen.created_at

@@ -165,14 +165,14 @@ impl LiveBroker {
     /// Books an outcome. From here on it is history: what comes later is late.
     pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
         let venue = &intent.order.venue;
+        let not_before = self.not_before(intent);
         self.pending.remove(&intent.id);
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
         if matches!(when, Booked::Found) {
             // Executions that were seen while nobody knew of what are looked at again.
-            let offset_ms = self.offset_ms(venue);
-            self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
+            self.watch.rewind(venue, &intent.order.symbol, not_before);
         }
         let settled = Settled::new(intent, &outcome, self.venue_now(venue));
         self.settled.insert(intent.id.clone(), settled);
