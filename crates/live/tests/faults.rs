@@ -743,3 +743,30 @@ fn f045_an_order_in_flight_is_found_after_its_process_died_and_its_clock_was_cor
         );
     }
 }
+
+#[test]
+fn executions_without_a_name_are_asked_about_once_and_not_all_at_a_time() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    for _ in 0..60 {
+        desk.venue.foreign("", &symbol("BTC/USDT"), Side::Buy, "0.01");
+        desk.venue.foreign("", &symbol("BTC/USDT"), Side::Sell, "0.01");
+    }
+    let first = desk.venue.inner().reads;
+    let mut most = 0;
+    let outcome = (0..12)
+        .find_map(|_| {
+            desk.time.advance_ms(60_000);
+            let before = desk.venue.inner().reads;
+            let outcome = desk.look_up(&intent);
+            most = most.max(desk.venue.inner().reads - before);
+            (!is_unknown(&outcome)).then_some(outcome)
+        })
+        .unwrap();
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+    assert!(most <= 30, "{most} reads in one look-up");
+    let all = desk.venue.inner().reads - first;
+    assert!(all <= 90, "{all} reads altogether");
+}

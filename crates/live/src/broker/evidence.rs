@@ -55,6 +55,9 @@ pub(super) struct Pending {
     pub(super) absent: u32,
     #[serde(skip)]
     last_absent_ms: Option<i64>,
+    /// Orders of the venue that were asked about one by one and are others.
+    #[serde(skip)]
+    pub(super) others: BTreeSet<String>,
     /// What the last look-up found.
     #[serde(skip)]
     pub(super) cause: String,
@@ -81,6 +84,7 @@ impl Pending {
             look_ups: 0,
             absent: 0,
             last_absent_ms: None,
+            others: BTreeSet::new(),
             cause: "it was sent and no answer was read".to_owned(),
             next_ms: counted_from_ms,
             next_at: sent_at,

@@ -2,11 +2,12 @@
 
 use super::LiveBroker;
 use super::books::{Balances, fault, total};
+use super::evidence::{Pending, Settled};
 use super::matching::{distinct, executed, is_by_cost, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
 use keel_core::amount::Qty;
-use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use keel_venues::api::{
     ApiError, ExchangeApi, OrderState, OrderStatus, OwnTrade, Reference, Refusal,
@@ -28,6 +29,8 @@ const ABSENT_WITHOUT_BALANCES: u32 = 6;
 const CONTRADICTED: u32 = 10;
 /// An order older than this whose balances are not known may have left the venue's history.
 const HISTORY_MS: i64 = 48 * 3_600_000;
+/// Orders that are asked for one by one in a look-up, because no list names them.
+const ASKED_MAX: usize = 20;
 /// Lists are asked from this long before the order, because clocks differ.
 const LIST_OVERLAP_MS: i64 = 120_000;
 /// An order may be so much older than a clock said that was set since.
@@ -155,42 +158,49 @@ impl LiveBroker {
         }
     }
 
-    /// Executions whose order is not named may be those of the order that is looked for.
+    /// Executions whose order is not named may be those of the order that is looked for. Each order is
+    /// asked for once, and not all of them in one look-up.
     async fn unexplained_trade(
-        &self,
+        &mut self,
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         wire_id: &str,
         listed: &[OrderState],
         trades: Vec<OwnTrade>,
     ) -> Result<Sighting, ApiError> {
-        let booked: BTreeSet<&str> = self
-            .settled
-            .values()
-            .filter(|settled| {
-                settled.venue == intent.order.venue && settled.symbol == intent.order.symbol
-            })
-            .flat_map(|settled| settled.trades.iter().map(String::as_str))
+        let named: BTreeSet<&str> = listed
+            .iter()
+            .filter(|order| !order.client_id.is_empty())
+            .map(|order| order.venue_order_id.as_str())
             .collect();
-        let mut asked = BTreeSet::new();
+        let mut asked = 0;
         for trade in trades {
-            let named = trade.client_id.is_some()
-                || listed.iter().any(|order| {
-                    order.venue_order_id == trade.venue_order_id && !order.client_id.is_empty()
-                });
-            if named
+            let order = trade.venue_order_id;
+            let is_other = |known: &Pending| known.others.contains(&order);
+            if trade.client_id.is_some()
+                || named.contains(order.as_str())
                 || trade.side != intent.order.side
-                || booked.contains(trade.fill.trade_id.as_str())
-                || !asked.insert(trade.venue_order_id.clone())
+                || self.pending.get(&intent.id).is_some_and(is_other)
+                || self.booked_for(intent, &trade.fill.trade_id).is_some()
             {
                 continue;
             }
-            let reference = Reference::Venue(&trade.venue_order_id);
-            match present(api.order(&intent.order.symbol, reference).await)? {
+            if asked == ASKED_MAX {
+                return Ok(Sighting::Doubtful(format!(
+                    "there are executions of more than {ASKED_MAX} orders without an id of ours; \
+                     the next look-up goes on with them"
+                )));
+            }
+            asked += 1;
+            match present(api.order(&intent.order.symbol, Reference::Venue(&order)).await)? {
                 Some(state) if state.client_id == wire_id => {
                     return Ok(Sighting::Order(Box::new(state)));
                 }
-                Some(_) => {}
+                Some(_) => {
+                    if let Some(pending) = self.pending.get_mut(&intent.id) {
+                        pending.others.insert(order);
+                    }
+                }
                 None => {
                     return Ok(Sighting::Doubtful(format!(
                         "execution {} belongs to an order that the venue does not show",
@@ -250,10 +260,12 @@ impl LiveBroker {
 
     /// The outcome of an order that is over, from its complete executions.
     fn known(&self, intent: &Intent, fills: Vec<Fill>, is_filled: bool) -> Verdict {
-        if let Some((fill, other)) = self.booked_elsewhere(intent, &fills) {
-            return Verdict::Quarantine(format!(
-                "execution {fill} of this order is already booked for order {other}"
-            ));
+        let booked = fills.iter().find_map(|fill| {
+            let (trade, other) = (&fill.trade_id, self.booked_for(intent, &fill.trade_id)?);
+            Some(format!("execution {trade} of this order is already booked for order {other}"))
+        });
+        if let Some(cause) = booked {
+            return Verdict::Quarantine(cause);
         }
         let is_filled = is_filled || executed(&fills) >= intent.order.amount;
         Verdict::Known(if is_filled {
@@ -263,15 +275,16 @@ impl LiveBroker {
         })
     }
 
-    fn booked_elsewhere(&self, intent: &Intent, fills: &[Fill]) -> Option<(String, String)> {
+    /// The other order of ours for which an execution is booked.
+    fn booked_for(&self, intent: &Intent, trade_id: &str) -> Option<&ClientOrderId> {
         let order = &intent.order;
-        let others = self.settled.iter().filter(|(id, settled)| {
-            **id != intent.id && settled.venue == order.venue && settled.symbol == order.symbol
-        });
-        others.into_iter().find_map(|(id, settled)| {
-            let fill = fills.iter().find(|fill| settled.trades.contains(&fill.trade_id))?;
-            Some((fill.trade_id.clone(), id.to_string()))
-        })
+        let claims = |(id, settled): &(&ClientOrderId, &Settled)| {
+            **id != intent.id
+                && settled.venue == order.venue
+                && settled.symbol == order.symbol
+                && settled.trades.contains(trade_id)
+        };
+        self.settled.iter().find(claims).map(|(id, _)| id)
     }
 
     /// The executions of an order, once they add up to what the order says.
