@@ -11,6 +11,7 @@ use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
 use keel_core::state::Balance;
 use keel_live::broker::Reconciliation;
+use keel_venues::api::{OrderStatus, Refusal};
 use pollster::block_on;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -227,4 +228,33 @@ fn f015_an_order_too_old_for_the_venues_memory_is_decided_by_the_operator() {
     desk.restart(None);
     desk.time.advance_ms(3 * 24 * 3_600_000);
     assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn a_list_of_open_orders_that_lags_behind_halts_nothing() {
+    let mut desk = Desk::new();
+    let (first, _) = desk.buy(0);
+    let mut listed = desk.venue.inner().orders[0].state.clone();
+    listed.status = OrderStatus::Open;
+    desk.venue.inner().lists_as_open = vec![listed];
+    for _ in 0..2 {
+        assert_eq!(desk.reconcile(), Reconciliation::default());
+        desk.time.advance_ms(60_000);
+    }
+    desk.venue.inner().lists_as_open.clear();
+    desk.venue.inner().orders[0].state.status = OrderStatus::Open;
+    let found = desk.reconcile();
+    let reason = format!("order {} was filled and is open at the venue", first.id);
+    assert_eq!(found.halted[&venue("double")], reason);
+}
+
+#[test]
+fn an_order_that_was_called_rejected_and_is_listed_as_open_halts_at_once() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Refused(Refusal::Funds));
+    let (first, _) = desk.buy(0);
+    desk.venue.foreign_open(first.id.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+    desk.venue.inner().orders_purged = true;
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("was rejected and is open"), "{found:?}");
 }

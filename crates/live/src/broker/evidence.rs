@@ -151,4 +151,8 @@ impl Settled {
             trades: outcome.fills().iter().map(|fill| fill.trade_id.clone()).collect(),
         }
     }
+
+    pub(super) fn was_rejected(&self) -> bool {
+        self.outcome == "rejected"
+    }
 }

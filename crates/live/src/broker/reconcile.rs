@@ -2,13 +2,17 @@
 //! instance of ourselves.
 
 use super::LiveBroker;
+use super::evidence::Settled;
 use super::look_up::present;
 use super::place::Booked;
 use crate::renew;
 use crate::time::clock_offset_ms;
 use keel_core::asset::{Symbol, VenueId};
+use keel_core::order::ClientOrderId;
 use keel_core::time::Timestamp;
-use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference, Refusal};
+use keel_venues::api::{
+    ApiError, ExchangeApi, OrderState, OrderStatus, OwnTrade, Reference, Refusal,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -248,7 +252,8 @@ impl LiveBroker {
         wanted: &[(Symbol, Timestamp)],
     ) -> Result<View, ApiError> {
         let api = self.api(venue).map_err(|error| ApiError::NotSent(error.to_string()))?;
-        let open = open_orders(&api, wanted).await?;
+        let mut open = open_orders(&api, wanted).await?;
+        self.drop_over(&api, &mut open).await?;
         let mut names: BTreeMap<String, String> = open
             .iter()
             .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
@@ -273,6 +278,37 @@ impl LiveBroker {
             }
         }
         Ok(View { open, trades, names, gone })
+    }
+
+    /// A list may lag behind: an order that we know to be over is open only when the order itself says
+    /// so, too. One that was called rejected should not be there at all.
+    async fn drop_over(
+        &self,
+        api: &Arc<dyn ExchangeApi>,
+        open: &mut Vec<OrderState>,
+    ) -> Result<(), ApiError> {
+        let mut over = BTreeSet::new();
+        for order in &*open {
+            let settled = digits_of(&order.client_id).and_then(|digits| self.settled_as(&digits));
+            if settled.is_none_or(|(_, settled)| settled.was_rejected()) {
+                continue;
+            }
+            let reference = Reference::Venue(&order.venue_order_id);
+            let is_open = match present(api.order(&order.symbol, reference).await) {
+                Err(ApiError::Refused { refusal: Refusal::Market, .. }) => false,
+                answer => answer?.is_some_and(|state| state.status == OrderStatus::Open),
+            };
+            if !is_open {
+                over.insert(order.venue_order_id.clone());
+            }
+        }
+        open.retain(|order| !over.contains(&order.venue_order_id));
+        Ok(())
+    }
+
+    /// The settled order of that id, of which the venue may keep a part only.
+    fn settled_as(&self, digits: &str) -> Option<(&ClientOrderId, &Settled)> {
+        self.settled.iter().find(|(id, _)| id.as_str().starts_with(digits))
     }
 
     /// Finds the client ids of executions that do not carry them.
@@ -356,17 +392,9 @@ impl LiveBroker {
     }
 
     fn owner(&self, venue: &VenueId, client_id: &str, known_ids: &BTreeSet<String>) -> Owner {
-        let digits: String = client_id
-            .strip_prefix("t-")
-            .unwrap_or(client_id)
-            .chars()
-            .filter(|character| *character != '-')
-            .map(|character| character.to_ascii_lowercase())
-            .collect();
+        let Some(digits) = digits_of(client_id) else { return Owner::Foreign };
         let is_tagged = || self.tags.get(venue).is_some_and(|tag| digits.starts_with(tag.as_str()));
-        if digits.len() < 16 {
-            Owner::Foreign
-        } else if self.is_known(&digits, known_ids) {
+        if self.is_known(&digits, known_ids) {
             Owner::Ours(digits)
         } else if is_tagged() {
             Owner::Stray(digits)
@@ -398,10 +426,8 @@ impl LiveBroker {
                 self.second_instance(venue, name, &digits, order.created_at);
             }
             Owner::Ours(digits) => {
-                let settled =
-                    self.settled.keys().find(|id| id.as_str().starts_with(&digits)).cloned();
-                if let Some(id) = settled {
-                    let outcome = &self.settled[&id].outcome;
+                let was = self.settled_as(&digits).map(|(id, known)| (id, &known.outcome));
+                if let Some((id, outcome)) = was {
                     let reason = format!("order {id} was {outcome} and is open at the venue");
                     self.halt(venue, reason);
                 }
@@ -475,6 +501,18 @@ impl LiveBroker {
             }
         }
     }
+}
+
+/// The digits of an id that may be ours, without what venues add to them.
+fn digits_of(client_id: &str) -> Option<String> {
+    let digits: String = client_id
+        .strip_prefix("t-")
+        .unwrap_or(client_id)
+        .chars()
+        .filter(|character| *character != '-')
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    (digits.len() >= 16).then_some(digits)
 }
 
 /// Open orders of all markets, or of the wanted ones where the venue insists on a market.
