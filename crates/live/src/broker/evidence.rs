@@ -1,7 +1,7 @@
 //! What is known about an order whose outcome is unknown, and about those that are settled.
 
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::order::{Intent, Outcome};
+use keel_core::order::{Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,23 @@ pub(super) struct Before {
     pub(super) totals: BTreeMap<Ticker, Decimal>,
     /// What all our fills had ever moved at that venue by then.
     pub(super) booked: BTreeMap<Ticker, Decimal>,
+}
+
+/// How often look-ups found the same: those that are too close together are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spaced {
+    pub(super) count: u32,
+    last_ms: Option<i64>,
+}
+
+impl Spaced {
+    /// At a moment of the time that really passes.
+    pub(super) fn add(&mut self, now_ms: i64) {
+        if self.last_ms.is_none_or(|last_ms| now_ms - last_ms >= SPACING_MS) {
+            self.count = self.count.saturating_add(1);
+            self.last_ms = Some(now_ms);
+        }
+    }
 }
 
 /// An order that was sent and whose outcome is not known.
@@ -44,17 +61,19 @@ pub(super) struct Pending {
     pub(super) exists: bool,
     /// Only the operator can decide.
     pub(super) quarantine: Option<String>,
-    /// The operator looked and found nothing: what may be it, or cannot be asked, does not count.
+    /// The operator looked: what may be it, or cannot be asked, does not count, and what is shown under
+    /// its id counts as it is shown.
     #[serde(default)]
     pub(super) is_released: bool,
     /// Look-ups so far. In memory only: after a restart the count starts anew.
     #[serde(skip)]
     pub(super) look_ups: usize,
-    /// Look-ups by id, far enough apart, that found nothing.
+    /// Look-ups by id that found nothing.
     #[serde(skip)]
-    pub(super) absent: u32,
+    pub(super) absent: Spaced,
+    /// Look-ups that found what contradicts itself.
     #[serde(skip)]
-    last_absent_ms: Option<i64>,
+    pub(super) unclear: Spaced,
     /// Orders of the venue that were asked about one by one and are others.
     #[serde(skip)]
     pub(super) others: BTreeSet<String>,
@@ -82,13 +101,20 @@ impl Pending {
             quarantine: None,
             is_released: false,
             look_ups: 0,
-            absent: 0,
-            last_absent_ms: None,
+            absent: Spaced::default(),
+            unclear: Spaced::default(),
             others: BTreeSet::new(),
             cause: "it was sent and no answer was read".to_owned(),
             next_ms: counted_from_ms,
             next_at: sent_at,
         }
+    }
+
+    /// The same order after the operator looked: evidence is collected from the start.
+    pub(super) fn released(&self, counted_from_ms: i64) -> Self {
+        let (is_rebuilt, is_released) = (self.is_rebuilt, true);
+        let new = Self::new(self.sent_at, self.offset_ms, counted_from_ms);
+        Self { is_rebuilt, is_released, ..new }
     }
 
     /// Notes that it left, at the latest now.
@@ -110,18 +136,10 @@ impl Pending {
         self.next_ms = now_ms.saturating_add(ms);
     }
 
-    /// Notes that the venue knows no such id, at a moment of the time that really passes.
-    pub(super) fn count_absence(&mut self, now_ms: i64) {
-        if self.last_absent_ms.is_none_or(|last_ms| now_ms - last_ms >= SPACING_MS) {
-            self.absent = self.absent.saturating_add(1);
-            self.last_absent_ms = Some(now_ms);
-        }
-    }
-
     /// Notes that the order was seen under that name.
     pub(super) fn seen(&mut self, venue_order_id: &str) {
         self.exists = true;
-        self.absent = 0;
+        self.absent.count = 0;
         if !venue_order_id.is_empty() {
             self.venue_order_id = Some(venue_order_id.to_owned());
         }
@@ -133,6 +151,9 @@ impl Pending {
 pub(super) struct Settled {
     pub(super) venue: VenueId,
     pub(super) symbol: Symbol,
+    /// Not known of those that an earlier version settled.
+    #[serde(default)]
+    pub(super) side: Option<Side>,
     /// The word for its outcome.
     pub(super) outcome: String,
     /// Since when, by the venue's clock, which a step of ours does not age.
@@ -146,6 +167,7 @@ impl Settled {
         Self {
             venue: intent.order.venue.clone(),
             symbol: intent.order.symbol.clone(),
+            side: Some(intent.order.side),
             outcome: outcome.name().to_owned(),
             at,
             trades: outcome.fills().iter().map(|fill| fill.trade_id.clone()).collect(),

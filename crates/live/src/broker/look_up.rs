@@ -3,7 +3,7 @@
 use super::LiveBroker;
 use super::books::{Balances, fault, total};
 use super::evidence::{Pending, Settled};
-use super::matching::{distinct, executed, is_by_cost, mismatch};
+use super::matching::{distinct, executed, is_another, is_by_cost, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
 use keel_core::amount::Qty;
@@ -57,6 +57,14 @@ enum Sighting {
     Doubtful(String),
 }
 
+/// Why the executions of an order that is over are not known.
+enum Gap {
+    /// They could not be read.
+    Unread(String),
+    /// What is shown cannot be all, or not all of it right.
+    Unclear(String, Vec<Fill>),
+}
+
 impl LiveBroker {
     pub(super) async fn look_up_when_due(&mut self, intent: &Intent) -> Outcome {
         let now_ms = self.time.monotonic_ms();
@@ -101,6 +109,14 @@ impl LiveBroker {
             }
             Ok(Sighting::Nothing) => self.conclude_absent(intent, &api, is_past_fence).await,
         };
+        let verdict = match verdict {
+            // The operator may have looked before the venue can have shown everything.
+            Verdict::Known(_) if self.is_released(intent) && !is_past_fence => {
+                let fence = self.fence(intent, &api);
+                Verdict::Waits(format!("what the venue shows after {fence} will count"))
+            }
+            verdict => verdict,
+        };
         match verdict {
             Verdict::Known(outcome) => self.settle(intent, outcome, when),
             Verdict::Waits(cause) => {
@@ -122,29 +138,33 @@ impl LiveBroker {
         let symbol = &intent.order.symbol;
         let wire_id = api.wire_id(&intent.id);
         let known = self.pending.get(&intent.id).and_then(|p| p.venue_order_id.clone());
-        if let Some(id) = &known
-            && let Some(state) = present(api.order(symbol, Reference::Venue(id)).await)?
-        {
-            return Ok(Sighting::Order(Box::new(state)));
-        }
-        if let Some(state) = present(api.order(symbol, Reference::Client(&intent.id)).await)? {
-            return Ok(Sighting::Order(Box::new(state)));
+        // Another order under this id is for the operator, and after their word it is in nobody's way.
+        let is_released = self.is_released(intent);
+        let counts =
+            |state: &OrderState| !is_released || is_another(intent, &wire_id, state).is_none();
+        let by_name = known.as_deref().map(Reference::Venue);
+        for reference in by_name.into_iter().chain([Reference::Client(&intent.id)]) {
+            if let Some(state) = present(api.order(symbol, reference).await)?.filter(counts) {
+                return Ok(Sighting::Order(Box::new(state)));
+            }
         }
         self.count_absence(intent);
         let since = self.not_before(intent).plus_ms(-LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
         listed.extend(api.closed_orders(symbol, since).await?);
         if let Some(at) = listed.iter().position(|order| {
-            order.client_id == wire_id || known.as_deref() == Some(&*order.venue_order_id)
+            (order.client_id == wire_id || known.as_deref() == Some(&*order.venue_order_id))
+                && counts(order)
         }) {
             return Ok(Sighting::Order(Box::new(listed.swap_remove(at))));
         }
         let trades = api.own_trades(symbol, since).await?;
-        let (ours, others): (Vec<OwnTrade>, Vec<OwnTrade>) =
+        let (mut ours, others): (Vec<OwnTrade>, Vec<OwnTrade>) =
             trades.into_iter().partition(|trade| {
                 trade.client_id.as_deref() == Some(&*wire_id)
                     || known.as_deref() == Some(&*trade.venue_order_id)
             });
+        ours.retain(|trade| !is_released || trade.side == intent.order.side);
         if !ours.is_empty() {
             return Ok(Sighting::Trades(ours));
         }
@@ -154,7 +174,7 @@ impl LiveBroker {
     fn count_absence(&mut self, intent: &Intent) {
         let now_ms = self.time.monotonic_ms();
         if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.count_absence(now_ms);
+            pending.absent.add(now_ms);
         }
     }
 
@@ -227,7 +247,10 @@ impl LiveBroker {
         let made = self.not_before(intent)..=self.fence(intent, api).plus_ms(offset_ms);
         // Where nobody knows how the clocks stood, 128 bits say more than a time.
         let made = (!is_rebuilt || state.client_id != wire_id).then_some(made);
-        if let Some(cause) = mismatch(intent, &wire_id, &state, made) {
+        let is_released = self.is_released(intent);
+        let cause = is_another(intent, &wire_id, &state)
+            .or_else(|| mismatch(intent, &state, made).filter(|_| !is_released));
+        if let Some(cause) = cause {
             return Verdict::Quarantine(format!(
                 "the venue shows order {} for this id, but {cause}",
                 state.venue_order_id
@@ -247,28 +270,48 @@ impl LiveBroker {
                 ),
             });
         }
-        let is_filled = state.status == OrderStatus::Filled;
-        if is_filled && !state.executed.is_positive() {
-            return Verdict::Waits("called filled, yet without an executed amount".to_owned());
-        }
         match self.fills_of(intent, api, &state).await {
-            Err(cause) => Verdict::Waits(cause),
+            Err(Gap::Unread(cause)) => Verdict::Waits(cause),
+            Err(Gap::Unclear(cause, shown)) => self.unclear(intent, cause, shown),
             // The base amount of an order by cost follows from the price.
-            Ok(fills) => self.known(intent, fills, is_filled && state.amount.is_none()),
+            Ok(fills) => {
+                let is_filled = state.status == OrderStatus::Filled && state.amount.is_none();
+                self.known(intent, fills, is_filled)
+            }
         }
     }
 
-    /// The outcome of an order that is over, from its complete executions.
-    fn known(&self, intent: &Intent, fills: Vec<Fill>, is_filled: bool) -> Verdict {
+    /// What contradicts itself is waited for, since venues lag behind, and then for the operator to
+    /// decide. After their word `shown` counts, when as many look-ups as an absence needs found no more.
+    fn unclear(&mut self, intent: &Intent, cause: String, shown: Vec<Fill>) -> Verdict {
+        let now_ms = self.time.monotonic_ms();
+        let Some(pending) = self.pending.get_mut(&intent.id) else { return Verdict::Waits(cause) };
+        pending.unclear.add(now_ms);
+        match (pending.is_released, pending.unclear.count) {
+            (false, count) if count >= CONTRADICTED => Verdict::Quarantine(cause),
+            (true, count) if count >= ABSENT_WITHOUT_BALANCES => self.known(intent, shown, false),
+            _ => Verdict::Waits(cause),
+        }
+    }
+
+    fn is_released(&self, intent: &Intent) -> bool {
+        self.pending.get(&intent.id).is_some_and(|pending| pending.is_released)
+    }
+
+    /// The outcome of an order that is over, from its complete executions. What is booked for another
+    /// order is not booked again, whoever it belongs to.
+    fn known(&self, intent: &Intent, mut fills: Vec<Fill>, is_filled: bool) -> Verdict {
         let booked = fills.iter().find_map(|fill| {
             let (trade, other) = (&fill.trade_id, self.booked_for(intent, &fill.trade_id)?);
             Some(format!("execution {trade} of this order is already booked for order {other}"))
         });
-        if let Some(cause) = booked {
-            return Verdict::Quarantine(cause);
+        match booked {
+            Some(cause) if !self.is_released(intent) => return Verdict::Quarantine(cause),
+            Some(_) => fills.retain(|fill| self.booked_for(intent, &fill.trade_id).is_none()),
+            None if is_filled => return Verdict::Known(Outcome::Filled { fills }),
+            None => {}
         }
-        let is_filled = is_filled || executed(&fills) >= intent.order.amount;
-        Verdict::Known(if is_filled {
+        Verdict::Known(if executed(&fills) >= intent.order.amount {
             Outcome::Filled { fills }
         } else {
             Outcome::Partial { fills }
@@ -293,30 +336,37 @@ impl LiveBroker {
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         state: &OrderState,
-    ) -> Result<Vec<Fill>, String> {
-        let listed = distinct(state.fills.iter().cloned())?;
-        if executed(&listed) == state.executed {
+    ) -> Result<Vec<Fill>, Gap> {
+        let is_hollow = state.status == OrderStatus::Filled && !state.executed.is_positive();
+        let is_all = |fills: &[Fill]| !is_hollow && executed(fills) == state.executed;
+        if let (listed, None) = distinct(state.fills.iter().cloned())
+            && is_all(&listed)
+        {
             return Ok(listed);
         }
         let trades = api
             .order_trades(&intent.order.symbol, &state.venue_order_id)
             .await
-            .map_err(|error| format!("its executions could not be read: {error}"))?;
-        let fills = distinct(
-            trades
-                .into_iter()
-                .filter(|trade| trade.venue_order_id == state.venue_order_id)
-                .map(|trade| trade.fill),
-        )?;
-        let sum = executed(&fills);
-        if sum == state.executed {
-            Ok(fills)
-        } else {
-            Err(format!(
-                "{} were executed, and the executions shown add up to {sum}",
-                state.executed
-            ))
+            .map_err(|error| Gap::Unread(format!("its executions could not be read: {error}")))?;
+        let trades = trades
+            .into_iter()
+            .filter(|trade| trade.venue_order_id == state.venue_order_id)
+            .map(|trade| trade.fill);
+        let (fills, fault) = distinct(trades);
+        if fault.is_none() && is_all(&fills) {
+            return Ok(fills);
         }
+        let sum = executed(&fills);
+        let (shown, differ) = distinct(fills.into_iter().chain(state.fills.iter().cloned()));
+        let cause = fault.or(differ).unwrap_or_else(|| {
+            if is_hollow {
+                "called filled, yet without an executed amount".to_owned()
+            } else {
+                let all = state.executed;
+                format!("{all} were executed, and the executions shown add up to {sum}")
+            }
+        });
+        Err(Gap::Unclear(cause, shown))
     }
 
     /// The order itself is gone from the venue's memory, its executions are there.
@@ -330,18 +380,24 @@ impl LiveBroker {
         let order = &intent.order;
         let venue_ids: BTreeSet<&String> =
             trades.iter().map(|trade| &trade.venue_order_id).collect();
-        if venue_ids.len() > 1 || trades.iter().any(|trade| trade.side != order.side) {
-            return Verdict::Quarantine(
-                "executions of several orders carry this order's id".to_owned(),
-            );
-        }
-        if let (Some(pending), Some(id)) = (self.pending.get_mut(&intent.id), venue_ids.first()) {
+        let is_one = venue_ids.len() == 1 && trades.iter().all(|trade| trade.side == order.side);
+        if let (Some(pending), Some(id), true) =
+            (self.pending.get_mut(&intent.id), venue_ids.first(), is_one)
+        {
             pending.seen(id);
         }
-        let fills = match distinct(trades.into_iter().map(|trade| trade.fill)) {
-            Ok(fills) => fills,
-            Err(cause) => return Verdict::Waits(cause),
-        };
+        let (fills, fault) = distinct(trades.into_iter().map(|trade| trade.fill));
+        if !is_one {
+            let cause = "executions of several orders carry this order's id".to_owned();
+            return if self.is_released(intent) {
+                self.unclear(intent, cause, fills)
+            } else {
+                Verdict::Quarantine(cause)
+            };
+        }
+        if let Some(cause) = fault {
+            return self.unclear(intent, cause, fills);
+        }
         if !is_by_cost(api.facts(), intent) && executed(&fills) >= order.amount {
             return self.known(intent, fills, true);
         }
@@ -357,11 +413,11 @@ impl LiveBroker {
         match self.unexplained(intent, api).await {
             Err(cause) => Verdict::Waits(cause),
             Ok(Some((base, _))) if base == base_moved => self.known(intent, fills, false),
-            Ok(_) => Verdict::Quarantine(
-                "the venue shows a part of the executions, not the order, and the balances do not \
-                 say that this is all"
-                    .to_owned(),
-            ),
+            Ok(_) => {
+                let cause = "the venue shows a part of the executions, not the order, and the \
+                             balances do not say that this is all";
+                self.unclear(intent, cause.to_owned(), fills)
+            }
         }
     }
 
@@ -378,7 +434,7 @@ impl LiveBroker {
             Some(pending) if pending.is_released => {
                 self.conclude_absent(intent, api, is_past_fence).await
             }
-            Some(pending) if pending.absent >= CONTRADICTED => Verdict::Quarantine(cause),
+            Some(pending) if pending.absent.count >= CONTRADICTED => Verdict::Quarantine(cause),
             _ => Verdict::Waits(cause),
         }
     }
@@ -402,7 +458,7 @@ impl LiveBroker {
             ));
         }
         let contradiction = |cause: String| {
-            if pending.absent < CONTRADICTED {
+            if pending.absent.count < CONTRADICTED {
                 Verdict::Waits(cause)
             } else {
                 Verdict::Quarantine(cause)
@@ -415,10 +471,10 @@ impl LiveBroker {
             );
         }
         let needed = if pending.before.is_some() { ABSENT } else { ABSENT_WITHOUT_BALANCES };
-        if pending.absent < needed {
+        if pending.absent.count < needed {
             return Verdict::Waits(format!(
                 "not found in {} of {needed} look-ups after which it counts as absent",
-                pending.absent
+                pending.absent.count
             ));
         }
         let is_old = now.since_ms(intent.created_at) > HISTORY_MS;
@@ -437,7 +493,7 @@ impl LiveBroker {
                 reason: format!(
                     "never accepted: past {fence} not found by id in {} look-ups, nor among open \
                      and finished orders and own trades{}",
-                    pending.absent,
+                    pending.absent.count,
                     if moved.is_some() { ", and the balances agree" } else { "" }
                 ),
             }),

@@ -119,17 +119,12 @@ impl LiveBroker {
     }
 
     /// The operator looked: the evidence for that order is collected again from the start, without
-    /// the balances from before it. Says whether the order was in quarantine.
+    /// the balances from before it, and what the venue shows then counts as it is shown. Says whether
+    /// the order is one whose outcome is not known.
     pub fn release(&mut self, id: &ClientOrderId) -> bool {
         let counted_from_ms = self.time.monotonic_ms();
-        match self.pending.get_mut(id) {
-            Some(pending) if pending.quarantine.is_some() => {
-                *pending = Pending::new(pending.sent_at, pending.offset_ms, counted_from_ms);
-                pending.is_released = true;
-                true
-            }
-            _ => false,
-        }
+        let known = self.pending.get_mut(id);
+        known.map(|pending| *pending = pending.released(counted_from_ms)).is_some()
     }
 
     /// Tells the broker of an outcome that the journal holds, so that executions that come after it

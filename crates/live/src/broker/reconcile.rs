@@ -467,6 +467,15 @@ impl LiveBroker {
         if let Some((id, settled)) = settled
             && settled.trades.insert(trade.fill.trade_id.clone())
         {
+            if settled.symbol != *symbol || settled.side.is_some_and(|side| side != trade.side) {
+                let reason = format!(
+                    "execution {} of a {} of {} {symbol} carries the id of order {id}, which was \
+                     another one",
+                    trade.fill.trade_id, trade.side, trade.fill.amount
+                );
+                self.halt(venue, reason);
+                return;
+            }
             let reason = format!(
                 "late fill: execution {} of {} {} came after order {id} was {}",
                 trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
