@@ -68,9 +68,8 @@ enum Gap {
 impl LiveBroker {
     pub(super) async fn look_up_when_due(&mut self, intent: &Intent) -> Outcome {
         let now_ms = self.time.monotonic_ms();
-        // After a restart: it left before this process started, at the latest.
-        let sent_by = self.started_at.max(intent.created_at);
-        let mut new = self.new_pending(intent, sent_by);
+        // After a restart: it left before now, whatever the clock said when it was written down.
+        let mut new = self.new_pending(intent, self.time.now());
         new.is_rebuilt = true;
         let pending = self.pending.entry(intent.id.clone()).or_insert(new);
         if let Some(cause) = &pending.quarantine {
@@ -511,11 +510,11 @@ impl LiveBroker {
 
     /// After this moment an order that is absent will not appear any more.
     fn fence(&self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Timestamp {
-        let sent_at = self
-            .pending
-            .get(&intent.id)
-            .map_or(self.started_at, |pending| pending.sent_at)
-            .max(intent.created_at);
+        let sent_at = match self.pending.get(&intent.id) {
+            Some(pending) if pending.is_rebuilt => pending.sent_at,
+            Some(pending) => pending.sent_at.max(intent.created_at),
+            None => self.started_at.max(intent.created_at),
+        };
         sent_at.plus_ms(fence_ms(api))
     }
 
