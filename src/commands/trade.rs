@@ -47,7 +47,8 @@ pub struct Args {
     /// Trade again at an exchange that was halted; look at the reason first. May be repeated.
     #[arg(long, value_name = "EXCHANGE", requires = "live")]
     resume: Vec<VenueId>,
-    /// Look up an order again that is in quarantine. May be repeated.
+    /// Look up an order again whose outcome is unknown, and take what the exchange shows of it; look
+    /// at the exchange's pages first. May be repeated.
     #[arg(long, value_name = "ORDER", requires = "live")]
     release: Vec<ClientOrderId>,
 }

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 const APPLICATION_ID: i64 = 0x4B45_454C;
 /// Version of the tables.
 const SCHEMA_VERSION: i64 = 1;
+/// So many of the newest orders are named as ours whatever their age.
+const NEWEST: i64 = 1000;
 
 const SCHEMA: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -226,15 +228,19 @@ impl Journal {
         &self.path
     }
 
-    /// The ids of the orders that were written down since then.
+    /// The ids of the orders that were written down since then, and of the newest ones whatever a
+    /// clock that was set since says of their age.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn intent_ids(&self, since: Timestamp) -> Result<BTreeSet<String>, JournalError> {
         let read = || -> rusqlite::Result<BTreeSet<String>> {
             self.connection
-                .prepare_cached("SELECT id FROM intents WHERE created_at_ms >= ?1")?
-                .query_map([since.ms()], |row| row.get(0))?
+                .prepare_cached(
+                    "SELECT id FROM intents WHERE created_at_ms >= ?1 UNION SELECT id FROM \
+                     (SELECT id FROM intents ORDER BY cycle DESC, leg DESC LIMIT ?2)",
+                )?
+                .query_map([since.ms(), NEWEST], |row| row.get(0))?
                 .collect()
         };
         read().map_err(|source| JournalError::Sqlite { path: self.path.clone(), source })

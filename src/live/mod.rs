@@ -57,7 +57,7 @@ pub struct Options {
     pub cycles: Option<u64>,
     /// Venues that trade again after a halt.
     pub resume: Vec<VenueId>,
-    /// Orders that leave quarantine.
+    /// Orders whose outcome the operator lets the exchange's pages decide.
     pub release: Vec<ClientOrderId>,
 }
 
@@ -200,7 +200,7 @@ impl Start<'_> {
             let was = broker.release(id);
             output::remark(format!(
                 "order {id} {}",
-                if was { "is looked up again" } else { "was not in quarantine" }
+                if was { "is looked up again" } else { "is none whose outcome is unknown" }
             ));
         }
         let mut account =

@@ -31,7 +31,7 @@ const STOP_GRACE: Duration = Duration::from_millis(2500);
 const RECONCILE_EVERY: Duration = Duration::from_secs(60);
 /// And this often while they ask for it.
 const RECONCILE_SOON: Duration = Duration::from_secs(10);
-/// Intents of so many days can be named as ours when a venue lists them.
+/// Intents of so many days can be named as ours when a venue lists them, and the newest of any age.
 const KNOWN_DAYS: i64 = 8;
 
 /// What a comparison of the accounts with the venues found.

@@ -190,3 +190,18 @@ fn a_reader_sees_what_was_finished_before_a_kill() {
     assert_eq!(reader.verify().unwrap(), 1);
     assert_eq!(reader.state().unwrap().unwrap().cycle, 1);
 }
+
+/// The exchange shows them again, and an id that nobody knows is another installation's.
+#[test]
+fn f045_the_newest_orders_are_known_whatever_the_clock_says_of_their_age() {
+    const DAY: i64 = 86_400_000;
+    let place = tempfile::tempdir().unwrap();
+    let (mut journal, _) = open(&place.path().join("keel.sqlite"));
+    let orders: Vec<Intent> = (1..=1002).map(intent).collect();
+    journal.write_intents(&orders).unwrap();
+    // Written by a clock that was behind, or asked for by one that is ahead.
+    let later = journal.intent_ids(START.plus_ms(9 * DAY)).unwrap();
+    assert_eq!(later.len(), 1000);
+    assert!(later.contains(orders[1001].id.as_str()) && !later.contains(orders[1].id.as_str()));
+    assert_eq!(journal.intent_ids(START).unwrap().len(), 1002);
+}

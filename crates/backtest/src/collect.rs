@@ -240,6 +240,14 @@ impl<A: Store, B: Store> Store for Both<'_, A, B> {
         self.1.write_outcome(id, outcome, at)
     }
 
+    fn write_checkpoint(
+        &mut self,
+        checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.0.write_checkpoint(checkpoint)?;
+        self.1.write_checkpoint(checkpoint)
+    }
+
     fn commit(
         &mut self,
         record: &CycleRecord,
@@ -264,6 +272,13 @@ impl<F: FnMut(&CycleRecord, &State)> Store for EachCycle<F> {
         _id: &ClientOrderId,
         _outcome: &Outcome,
         _at: Timestamp,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn write_checkpoint(
+        &mut self,
+        _checkpoint: &dyn Fn() -> Option<String>,
     ) -> Result<(), StoreError> {
         Ok(())
     }

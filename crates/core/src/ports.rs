@@ -174,16 +174,14 @@ pub trait Store {
 
     /// Makes the outcomes so far and the broker's checkpoint durable together, in the middle of a
     /// cycle: a halt that an outcome revealed must outlive a crash before the cycle's end. Where
-    /// nothing is durable before that, there is nothing to do.
+    /// nothing is durable before that, there is nothing to do. What wraps a store hands it on.
     ///
     /// # Errors
     /// When they could not be written.
     fn write_checkpoint(
         &mut self,
-        _checkpoint: &dyn Fn() -> Option<String>,
-    ) -> Result<(), StoreError> {
-        Ok(())
-    }
+        checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError>;
 
     /// Ends a cycle: its record, the state after it and the broker's checkpoint become durable
     /// together, at once or with a later group.

@@ -690,3 +690,83 @@ fn f045_a_step_of_the_clock_does_not_make_many_look_ups_of_one_moment() {
         assert!(is_unknown(&outcome), "{outcome:?}");
     }
 }
+
+#[test]
+fn f045_an_order_is_not_followed_for_longer_because_the_clock_is_set_back() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::OpenFor(3600));
+    desk.venue.inner().clock_steps_ms = [-3_600_000].into();
+    let sent_at = desk.time.true_now();
+    let (_, outcome) = desk.buy(0);
+    assert!(matches!(outcome, Outcome::Filled { .. }), "{outcome:?}");
+    assert!(desk.time.true_now().since_ms(sent_at) < 15_000);
+}
+
+#[test]
+fn f045_a_jump_of_the_clock_by_days_does_not_make_an_own_order_a_strangers() {
+    let mut desk = Desk::new();
+    desk.buy(0);
+    desk.time.step_ms(9 * 24 * 3_600_000);
+    // What the journal says of the last days, by that clock.
+    desk.known.clear();
+    for _ in 0..3 {
+        assert_eq!(desk.reconcile(), Reconciliation::default());
+    }
+}
+
+/// The order was written down by a clock that was ahead, and the process that looks for it knows only
+/// how the clocks stand now.
+#[test]
+fn f045_an_order_in_flight_is_found_after_its_process_died_and_its_clock_was_corrected() {
+    const HOUR: i64 = 3_600_000;
+    for (step_ms, is_id_blind) in [(HOUR, false), (HOUR, true), (-HOUR, false), (-HOUR, true)] {
+        let time = VirtualTime::new();
+        time.step_ms(step_ms);
+        let venue = Double::new(&time);
+        let mut desk = Desk::at(time, venue);
+        let checkpoint = desk.broker.checkpoint().unwrap();
+        desk.venue.fate(Fate::DeliveredTwice);
+        let (intent, _) = desk.buy(0);
+        desk.time.step_ms(-step_ms);
+        desk.time.advance_ms(30_000);
+        if is_id_blind {
+            desk.venue.inner().id_blind_until = desk.time.true_now().plus_ms(HOUR);
+        }
+        desk.restart(Some(&checkpoint));
+        assert!(desk.reconcile().halted.is_empty());
+        let outcome = desk.look_up(&intent);
+        assert!(matches!(outcome, Outcome::Filled { .. }), "{step_ms}: {outcome:?}");
+        let found = desk.reconcile();
+        assert!(
+            found.halted[&double::venue("double")].contains("late fill"),
+            "the second delivery: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn executions_without_a_name_are_asked_about_once_and_not_all_at_a_time() {
+    let mut desk = Desk::new();
+    desk.venue.inner().names_trades = false;
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    for _ in 0..60 {
+        desk.venue.foreign("", &symbol("BTC/USDT"), Side::Buy, "0.01");
+        desk.venue.foreign("", &symbol("BTC/USDT"), Side::Sell, "0.01");
+    }
+    let first = desk.venue.inner().reads;
+    let mut most = 0;
+    let outcome = (0..12)
+        .find_map(|_| {
+            desk.time.advance_ms(60_000);
+            let before = desk.venue.inner().reads;
+            let outcome = desk.look_up(&intent);
+            most = most.max(desk.venue.inner().reads - before);
+            (!is_unknown(&outcome)).then_some(outcome)
+        })
+        .unwrap();
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+    assert!(most <= 30, "{most} reads in one look-up");
+    let all = desk.venue.inner().reads - first;
+    assert!(all <= 90, "{all} reads altogether");
+}

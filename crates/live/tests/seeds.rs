@@ -152,6 +152,11 @@ impl Run {
 
     /// A crash: everything since the last commit is gone, except the journal.
     fn restart(&mut self) {
+        if self.dice.one_in(3) {
+            // Somebody sets the machine's clock meanwhile, by up to an hour.
+            let step_ms = i64::try_from(self.dice.roll(7_200_000)).unwrap() - 3_600_000;
+            self.time.step_ms(step_ms);
+        }
         self.broker = connect(&self.time, &self.venue, self.checkpoint.as_deref());
         for intent in &self.intents {
             if let Some(outcome) = self.outcomes.get(intent.id.as_str()) {
@@ -165,7 +170,8 @@ impl Run {
         let one_in = 2 + dice.roll(10);
         self.venue.inner().dice = Some(Box::new(move || dice.one_in(one_in)));
         if self.dice.one_in(4) {
-            let until = self.time.now().plus_ms(i64::try_from(self.dice.roll(15_000)).unwrap());
+            let until =
+                self.time.true_now().plus_ms(i64::try_from(self.dice.roll(15_000)).unwrap());
             self.venue.inner().id_blind_until = until;
             if self.dice.one_in(2) {
                 self.venue.inner().lists_blind_until = until;
@@ -255,8 +261,8 @@ fn run(seed: u64) -> Run {
     }
     // The faults stop; nothing new is sent.
     run.venue.inner().dice = None;
-    run.venue.inner().id_blind_until = run.time.now();
-    run.venue.inner().lists_blind_until = run.time.now();
+    run.venue.inner().id_blind_until = run.time.true_now();
+    run.venue.inner().lists_blind_until = run.time.true_now();
     let pending: Vec<Intent> = run.intents.clone();
     for _ in 0..20 {
         run.time.advance_ms(60_000);

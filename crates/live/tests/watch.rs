@@ -11,6 +11,7 @@ use keel_core::order::{Intent, Outcome, Side};
 use keel_core::ports::{Broker, Clock};
 use keel_core::state::Balance;
 use keel_live::broker::Reconciliation;
+use keel_venues::api::{OrderStatus, Refusal};
 use pollster::block_on;
 use rust_decimal::Decimal;
 use std::collections::BTreeSet;
@@ -227,4 +228,186 @@ fn f015_an_order_too_old_for_the_venues_memory_is_decided_by_the_operator() {
     desk.restart(None);
     desk.time.advance_ms(3 * 24 * 3_600_000);
     assert_the_operator_decides(&mut desk, &intent);
+}
+
+#[test]
+fn a_list_of_open_orders_that_lags_behind_halts_nothing() {
+    let mut desk = Desk::new();
+    let (first, _) = desk.buy(0);
+    let mut listed = desk.venue.inner().orders[0].state.clone();
+    listed.status = OrderStatus::Open;
+    desk.venue.inner().lists_as_open = vec![listed];
+    for _ in 0..2 {
+        assert_eq!(desk.reconcile(), Reconciliation::default());
+        desk.time.advance_ms(60_000);
+    }
+    desk.venue.inner().lists_as_open.clear();
+    desk.venue.inner().orders[0].state.status = OrderStatus::Open;
+    let found = desk.reconcile();
+    let reason = format!("order {} was filled and is open at the venue", first.id);
+    assert_eq!(found.halted[&venue("double")], reason);
+}
+
+#[test]
+fn an_order_that_was_called_rejected_and_is_listed_as_open_halts_at_once() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::Refused(Refusal::Funds));
+    let (first, _) = desk.buy(0);
+    desk.venue.foreign_open(first.id.as_str(), &symbol("BTC/USDT"), Side::Buy, "1");
+    desk.venue.inner().orders_purged = true;
+    let found = desk.reconcile();
+    assert!(found.halted[&venue("double")].contains("was rejected and is open"), "{found:?}");
+}
+
+/// The outcome after the operator's word, which a restart does not forget.
+fn released(desk: &mut Desk, intent: &Intent) -> Outcome {
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    assert!(desk.broker.release(&intent.id));
+    let checkpoint = desk.broker.checkpoint().unwrap();
+    desk.restart(Some(&checkpoint));
+    desk.resolve(intent, 10)
+}
+
+fn assert_quarantined(outcome: &Outcome, why: &str) {
+    let cause = cause(outcome);
+    assert!(cause.starts_with("quarantined: ") && cause.contains(why), "{outcome:?}");
+}
+
+#[test]
+fn f013_an_order_of_another_amount_under_our_id_is_booked_as_it_is_when_the_operator_says_so() {
+    let mut desk = Desk::new();
+    let wanted = intent(0, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    desk.venue.foreign(wanted.id.as_str(), &symbol("BTC/USDT"), Side::Buy, "0.4");
+    desk.venue.fate(Fate::RequestLost);
+    let (wanted, outcome) = desk.place(wanted);
+    assert_quarantined(&outcome, "its amount is 0.4 instead of 1");
+    let outcome = released(&mut desk, &wanted);
+    assert!(matches!(outcome, Outcome::Partial { .. }), "{outcome:?}");
+    desk.assert_books(&[(&wanted, &outcome)]);
+    assert!(desk.reconcile().halted.is_empty());
+}
+
+#[test]
+fn f013_an_order_of_another_market_or_side_under_our_id_is_never_ours_whatever_the_operator_says() {
+    for (market, side) in [("ETH/USDT", Side::Buy), ("BTC/USDT", Side::Sell)] {
+        let mut desk = Desk::new();
+        let wanted = intent(0, "BTC/USDT", Side::Buy, "1", desk.time.now());
+        desk.venue.foreign(wanted.id.as_str(), &symbol(market), side, "1");
+        let impostor = desk.venue.inner().orders[0].state.clone();
+        desk.venue.inner().impostor = Some(impostor);
+        desk.venue.fate(Fate::RequestLost);
+        let (wanted, outcome) = desk.place(wanted);
+        assert_quarantined(&outcome, "for this id, but its");
+        let outcome = released(&mut desk, &wanted);
+        assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+        let found = desk.reconcile();
+        assert!(found.halted[&venue("double")].contains("carries the id of order"), "{found:?}");
+        assert!(desk.broker.take_late().is_empty(), "it is no execution of that order");
+    }
+}
+
+#[test]
+fn f013_executions_of_several_orders_under_one_id_are_all_booked_when_the_operator_says_so() {
+    let mut desk = Desk::new();
+    let wanted = intent(0, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    for amount in ["0.3", "0.2"] {
+        desk.venue.foreign(wanted.id.as_str(), &symbol("BTC/USDT"), Side::Buy, amount);
+    }
+    desk.venue.inner().orders_purged = true;
+    desk.venue.fate(Fate::RequestLost);
+    let (wanted, outcome) = desk.place(wanted);
+    assert_quarantined(&outcome, "executions of several orders");
+    let outcome = released(&mut desk, &wanted);
+    assert_eq!(executed(&outcome), qty("0.5"), "{outcome:?}");
+    desk.assert_books(&[(&wanted, &outcome)]);
+    assert!(desk.reconcile().halted.is_empty());
+}
+
+#[test]
+fn an_execution_that_two_orders_claim_stays_with_the_first_whatever_the_operator_says() {
+    let mut desk = Desk::new();
+    let (first, filled) = desk.buy(0);
+    desk.venue.fate(Fate::RequestLost);
+    let second = intent(1, "BTC/USDT", Side::Buy, "1", desk.time.now());
+    let mut impostor = desk.venue.inner().orders[0].state.clone();
+    impostor.client_id = second.id.as_str().to_owned();
+    impostor.fills = desk.venue.inner().trades.iter().map(|trade| trade.fill.clone()).collect();
+    desk.venue.inner().impostor = Some(impostor);
+    let (second, outcome) = desk.place(second);
+    assert_quarantined(&outcome, "is already booked for order");
+    let outcome = released(&mut desk, &second);
+    assert_eq!(outcome, Outcome::Partial { fills: Vec::new() });
+    desk.assert_books(&[(&first, &filled), (&second, &outcome)]);
+}
+
+#[test]
+fn f012_executions_that_never_add_up_are_decided_by_the_operator() {
+    for is_listed in [true, false] {
+        let mut desk = Desk::new();
+        desk.venue.inner().fills_with_order = is_listed;
+        desk.venue.inner().fills_per_order = 2;
+        desk.venue.fate(Fate::OpenFor(20_000));
+        let (intent, _) = desk.buy(0);
+        desk.time.advance_ms(60_000);
+        desk.balances().unwrap();
+        let hidden = desk.venue.inner().trades.pop().unwrap();
+        let outcome = desk.resolve(&intent, 15);
+        assert_quarantined(&outcome, "add up to 0.5");
+        let told = desk.reconcile().notes;
+        assert!(told.iter().any(|note| note.contains(intent.id.as_str())), "{told:?}");
+        let outcome = released(&mut desk, &intent);
+        assert!(matches!(outcome, Outcome::Partial { .. }), "{outcome:?}");
+        assert_eq!(executed(&outcome), qty("0.5"));
+        // It was hidden, and not imagined.
+        desk.venue.inner().trades.push(hidden);
+        assert!(desk.reconcile().halted[&venue("double")].contains("late fill"));
+    }
+}
+
+#[test]
+fn f012_an_order_that_is_called_filled_without_an_amount_is_decided_by_the_operator() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::OpenFor(20_000));
+    let (intent, _) = desk.buy(0);
+    desk.time.advance_ms(60_000);
+    desk.balances().unwrap();
+    desk.venue.inner().orders[0].state.executed = Qty::ZERO;
+    desk.venue.inner().fills_with_order = false;
+    let outcome = desk.resolve(&intent, 15);
+    assert_quarantined(&outcome, "called filled, yet without an executed amount");
+    let outcome = released(&mut desk, &intent);
+    assert_eq!(executed(&outcome), qty("1"), "{outcome:?}");
+    desk.assert_books(&[(&intent, &outcome)]);
+}
+
+#[test]
+fn f015_a_part_of_the_executions_is_all_of_them_when_the_operator_says_so() {
+    let mut desk = Desk::new();
+    desk.venue.inner().down = true;
+    desk.venue.fate(Fate::CancelledAfter { ms: 500, tenths: 4 });
+    let (intent, _) = desk.buy(0);
+    desk.venue.inner().down = false;
+    desk.venue.inner().orders_purged = true;
+    desk.venue.inner().balances.get_mut(&ticker("BTC")).unwrap().free += qty("0.2");
+    let early = desk.resolve(&intent, 3);
+    assert!(!cause(&early).starts_with("quarantined"), "the venue may lag behind: {early:?}");
+    let outcome = desk.resolve(&intent, 15);
+    assert_quarantined(&outcome, "the venue shows a part of the executions");
+    let outcome = released(&mut desk, &intent);
+    assert!(matches!(outcome, Outcome::Partial { .. }), "{outcome:?}");
+    assert_eq!(executed(&outcome), qty("0.4"));
+}
+
+#[test]
+fn an_order_that_is_only_unknown_can_be_released_too() {
+    let mut desk = Desk::new();
+    desk.venue.fate(Fate::RequestLost);
+    let (intent, _) = desk.buy(0);
+    desk.venue.inner().balances.get_mut(&ticker("BTC")).unwrap().free += qty("1");
+    let outcome = desk.resolve(&intent, 2);
+    assert!(cause(&outcome).contains("moved without explanation"), "{outcome:?}");
+    let outcome = released(&mut desk, &intent);
+    assert!(cause(&outcome).starts_with("never accepted: "), "{outcome:?}");
+    assert!(!desk.broker.release(&intent.id), "there is nothing left to decide");
 }

@@ -39,6 +39,13 @@ impl<S: Store> Store for Recorder<'_, S> {
         self.journal.as_mut().map_or(Ok(()), |journal| journal.write_outcome(id, outcome, at))
     }
 
+    fn write_checkpoint(
+        &mut self,
+        checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.write_checkpoint(checkpoint))
+    }
+
     fn commit(
         &mut self,
         record: &CycleRecord,

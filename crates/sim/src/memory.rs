@@ -33,6 +33,13 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn write_checkpoint(
+        &mut self,
+        _checkpoint: &dyn Fn() -> Option<String>,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn commit(
         &mut self,
         record: &CycleRecord,

@@ -245,13 +245,16 @@ impl ExchangeApi for Bybit {
         let mut orders = Vec::new();
         for row in &rows {
             let market = wire::text(row, "symbol")?;
-            let known = names.get(market);
-            let known = known.ok_or_else(|| {
-                wire::unknown(format!(
+            let Some(known) = names.get(market) else {
+                // Another's, in a market that was listed since or whose name is none of ours.
+                if symbol.is_none() && !wire::is_like_ours(wire::maybe_text(row, "orderLinkId")) {
+                    continue;
+                }
+                return Err(wire::unknown(format!(
                     "an open order is in the market {}, which was not asked for or is not listed",
                     wire::words(market)
-                ))
-            })?;
+                )));
+            };
             let state = order_state(row, known)?;
             if state.status == OrderStatus::Open {
                 orders.push(state);

@@ -1,5 +1,6 @@
 //! Kraken spot, REST. Its names (`XXBT`, `XBT`) become ours (`BTC`) here and nowhere else.
 
+mod history;
 mod read;
 mod refusal;
 
@@ -12,10 +13,11 @@ use crate::http::{Charge, Kind, Method, Reply, Request};
 use crate::sign::{base64_bytes, base64_text, hmac_sha512, query, sha256, with_query};
 use crate::venue::{Connection, Venue};
 use crate::wire::{
-    amount, candles_asked_for, decimal, field, iso_text, levels, list, maybe, maybe_text, plain,
-    refused, status_error, text, unknown,
+    amount, candles_asked_for, decimal, field, is_like_ours, iso_text, levels, list, maybe,
+    maybe_text, plain, refused, status_error, text, unknown,
 };
 use async_trait::async_trait;
+use history::{PAGE, Past, Reading};
 use keel_core::asset::{Symbol, Ticker};
 use keel_core::candle::Candle;
 use keel_core::order::{ClientOrderId, Side};
@@ -30,7 +32,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex as Lock, PoisonError};
+use std::sync::{Mutex as Lock, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -65,9 +67,7 @@ const HISTORY: [Charge; 1] = [Charge { bucket: "private", units: 2 }];
 const ADD_ORDER: [Charge; 1] = [Charge { bucket: "trading", units: 1 }];
 /// Cancelling within five seconds costs eight.
 const CANCEL_ORDER: [Charge; 1] = [Charge { bucket: "trading", units: 8 }];
-/// Entries in a page of a history, fixed by the venue.
-const PAGE: usize = 50;
-/// Pages read before a history is called too long.
+/// Pages of a history that one question reads.
 const PAGES_MAX: usize = 20;
 /// Trades that one question by id may name.
 const TRADES_PER_QUERY: usize = 20;
@@ -84,6 +84,8 @@ struct Kraken {
     last_nonce: AtomicI64,
     /// Markets by every name the venue uses for them; filled by the table of markets.
     pairs: Lock<BTreeMap<String, Symbol>>,
+    /// Histories that are too long for one question, by their method.
+    pasts: Lock<BTreeMap<&'static str, Past>>,
 }
 
 impl Kraken {
@@ -93,6 +95,7 @@ impl Kraken {
             lane: Mutex::new(()),
             last_nonce: AtomicI64::new(0),
             pairs: Lock::new(BTreeMap::new()),
+            pasts: Lock::new(BTreeMap::new()),
         }
     }
 
@@ -183,27 +186,47 @@ impl Kraken {
         self.private(Kind::PrivateRead, charges, method, &|_| fields.clone()).await
     }
 
-    /// The entries of a history, all pages of it. They come newest first.
+    /// The entries of a history since a moment. One that is too long for one question is an error, and
+    /// the next question goes on with it.
     async fn history(
         &self,
-        method: &str,
+        method: &'static str,
         key: &str,
-        fields: &Parameters,
+        since: Timestamp,
     ) -> Answer<Vec<(String, Value)>> {
-        let mut entries: Vec<(String, Value)> = Vec::new();
+        let past = self.pasts().remove(method).unwrap_or_default();
+        let mut reading = Reading::new(since, past);
+        let answer = self.read_on(method, key, since, &mut reading).await;
+        let answer = answer.map(|()| reading.entries());
+        self.pasts().insert(method, reading.keep(PAGES_MAX));
+        answer
+    }
+
+    async fn read_on(
+        &self,
+        method: &'static str,
+        key: &str,
+        since: Timestamp,
+        reading: &mut Reading,
+    ) -> Answer<()> {
         for _ in 0..PAGES_MAX {
-            let mut fields = fields.clone();
-            if !entries.is_empty() {
-                fields.push(("ofs", entries.len().to_string()));
+            let mut fields = vec![("start", just_before(since))];
+            if reading.offset() > 0 {
+                fields.push(("ofs", reading.offset().to_string()));
             }
             let result = self.read(method, &HISTORY, fields).await?;
-            let page = object(&result, key)?;
-            entries.extend(page.iter().map(|(id, entry)| (id.clone(), entry.clone())));
-            if page.len() < PAGE {
-                return Ok(entries);
+            if reading.add(object(&result, key)?) {
+                return Ok(());
             }
         }
-        Err(unknown(format!("{method} has more than {} entries", PAGE * PAGES_MAX)))
+        Err(unknown(format!(
+            "{method} has more than the {} entries of one question; the next one goes on with it",
+            PAGE * PAGES_MAX
+        )))
+    }
+
+    fn pasts(&self) -> MutexGuard<'_, BTreeMap<&'static str, Past>> {
+        self.pasts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn query_orders(&self, id: &str) -> Answer<Option<Value>> {
@@ -383,9 +406,16 @@ impl ExchangeApi for Kraken {
                     wanted.clone()
                 }
                 Some(_) => continue,
-                None => self.symbol_of(pair).ok_or_else(|| {
-                    unknown(format!("order {id} is of `{pair}`, which AssetPairs does not list"))
-                })?,
+                None => match self.symbol_of(pair) {
+                    Some(market) => market,
+                    // Another's, in a market whose name is none of ours: never traded by us.
+                    None if !is_like_ours(maybe_text(order, "cl_ord_id")) => continue,
+                    None => {
+                        return Err(unknown(format!(
+                            "order {id} is of `{pair}`, which AssetPairs does not list"
+                        )));
+                    }
+                },
             };
             orders.push(order_state(id, order, &market)?);
         }
@@ -393,8 +423,7 @@ impl ExchangeApi for Kraken {
     }
 
     async fn closed_orders(&self, symbol: &Symbol, since: Timestamp) -> Answer<Vec<OrderState>> {
-        let entries =
-            self.history("ClosedOrders", "closed", &vec![("start", just_before(since))]).await?;
+        let entries = self.history("ClosedOrders", "closed", since).await?;
         let names = pair_names(symbol);
         let mut orders = Vec::new();
         for (id, order) in &entries {
@@ -419,8 +448,7 @@ impl ExchangeApi for Kraken {
         let Some(first) = markets.iter().map(|(_, since)| *since).min() else {
             return Ok(BTreeMap::new());
         };
-        let start = vec![("start", just_before(first))];
-        let entries = self.history("TradesHistory", "trades", &start).await?;
+        let entries = self.history("TradesHistory", "trades", first).await?;
         let mut all = BTreeMap::new();
         for (symbol, since) in markets {
             let mut trades = trades_of(&entries, symbol)?;

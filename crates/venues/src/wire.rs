@@ -10,6 +10,7 @@ pub use table::*;
 use crate::api::{Answer, ApiError, Refusal};
 use crate::http::{Reply, TransportError};
 use keel_core::candle::{Candle, check_candle};
+use keel_core::order::ClientOrderId;
 use keel_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -314,6 +315,11 @@ fn shown(value: &Value) -> String {
         Value::String(text) => format!("`{}`", words(text)),
         other => words(&other.to_string()),
     }
+}
+
+/// Whether an order that carries this id may be ours.
+pub(crate) fn is_like_ours(client_id: Option<&str>) -> bool {
+    client_id.is_some_and(|id| id.parse::<ClientOrderId>().is_ok())
 }
 
 #[cfg(test)]

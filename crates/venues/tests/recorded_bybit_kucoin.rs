@@ -517,3 +517,28 @@ proptest! {
         }
     }
 }
+
+#[tokio::test]
+async fn f021_orders_of_others_in_markets_that_are_none_of_ours_are_left_out() {
+    let markets = bybit_list(&[json!({
+        "symbol": "BTCUSDT", "baseCoin": "BTC", "quoteCoin": "USDT", "status": "Trading",
+        "lotSizeFilter": {"basePrecision": "0.000001", "minOrderQty": "0.000048", "maxOrderQty": "71", "minOrderAmt": "5"},
+    })]);
+    for (id, is_ours) in [("", false), ("by-hand", false), (client_id().as_str(), true)] {
+        let open = bybit_list(&[json!({
+            "symbol": "NEWUSDT", "orderId": "1", "orderLinkId": id, "orderStatus": "New", "orderType": "Limit",
+            "side": "Sell", "qty": "1", "cumExecQty": "0", "cumExecValue": "0", "createdTime": "1760000123000",
+        })]);
+        let orders = replying("bybit", &[&open, &markets]).open_orders(None).await;
+        assert_eq!(orders.is_err(), is_ours, "{id}: {orders:?}");
+        assert!(orders.is_err() || orders.unwrap().is_empty());
+    }
+    let markets = json!({"code": "200000", "data": [{
+        "symbol": "BTC-USDT", "name": "BTC-USDT", "baseCurrency": "BTC", "quoteCurrency": "USDT",
+        "baseMinSize": "0.00001", "quoteMinSize": "0.1", "baseMaxSize": "10000", "baseIncrement": "0.00000001",
+        "minFunds": "0.1", "enableTrading": true,
+    }]});
+    let open = json!({"code": "200000", "data": {"symbols": ["NEW-USDT"]}});
+    let replies = [&*markets.to_string(), &*open.to_string()];
+    assert_eq!(replying("kucoin", &replies).open_orders(None).await, Ok(Vec::new()));
+}

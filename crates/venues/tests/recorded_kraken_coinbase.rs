@@ -1,4 +1,4 @@
-//! Recorded replies of Kraken and Coinbase through their adapters. `shared` holds the recordings; where
+//! Recorded replies of Kraken and Coinbase through their adapters, and what their goldens do not cover. `shared` holds the recordings; where
 //! they are missing, these tests skip with a message.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
@@ -252,5 +252,63 @@ async fn coinbase_accounts_orders_and_fills_are_read() {
         assert_eq!(trades.len(), 1);
         assert_eq!(trades[0].fill.cost, decimal("225.61725"));
         assert_eq!(trades[0].fill.fee.asset.as_str(), "USD");
+    }
+}
+
+fn kraken_trades(numbers: std::ops::Range<usize>) -> String {
+    // Newest first: the first number is the latest trade.
+    let trades: serde_json::Map<String, serde_json::Value> = numbers
+        .map(|number| {
+            let trade = serde_json::json!({
+                "ordertxid": format!("O{number}"), "pair": "XBTUSDT", "type": "buy", "vol": "1",
+                "price": "100", "cost": "100", "fee": "0", "time": 1_760_000_000 - number,
+            });
+            (format!("T{number}"), trade)
+        })
+        .collect();
+    serde_json::json!({"error": [], "result": {"trades": trades}}).to_string()
+}
+
+/// Made by hand or by another program while nobody looked.
+#[tokio::test]
+async fn f021_kraken_histories_of_thousands_of_trades_are_read_to_their_end() {
+    let (btc, since) = (symbol("BTC/USDT"), Timestamp::from_ms(1_700_000_000_000));
+    let page = |number: usize| kraken_trades(50 * number..50 * number + 50);
+    let mut pages: Vec<String> = (0..20).map(page).collect();
+    // Three trades came meanwhile, and the answer to one page is lost.
+    let moved = |number: usize| kraken_trades(50 * number - 3..50 * number + 47);
+    pages.extend([kraken_trades(0..50), moved(20), moved(21), "lost".to_owned()]);
+    pages.extend([kraken_trades(0..50), moved(22), kraken_trades(1147..1160)]);
+    // What was read is not read again for the next market.
+    pages.push(kraken_trades(0..50));
+    let replies: Vec<(u16, &str)> = pages.iter().map(|page| (200, page.as_str())).collect();
+    let transport = Canned::new(&replies);
+    let api = adapter("kraken", transport.clone());
+    let long = api.own_trades(&btc, since).await.unwrap_err().to_string();
+    assert!(long.contains("the next one goes on with it"), "{long}");
+    api.own_trades(&btc, since).await.unwrap_err();
+    let trades = api.own_trades(&btc, since).await.unwrap();
+    assert_eq!(trades.len(), 1160);
+    assert!(trades.windows(2).all(|pair| pair[0].fill.at < pair[1].fill.at), "each once");
+    let last = transport.requests().last().unwrap().body.clone().unwrap();
+    assert!(last.ends_with("ofs=1147"), "{last}");
+    assert_eq!(api.own_trades(&symbol("ETH/USDT"), since).await.unwrap(), []);
+    assert_eq!(transport.requests().len(), replies.len());
+}
+
+#[tokio::test]
+async fn f021_kraken_orders_of_others_in_markets_that_are_none_of_ours_are_left_out() {
+    let open = |id: &str| {
+        serde_json::json!({"error": [], "result": {"open": {"O1": {
+            "cl_ord_id": id, "status": "open", "opentm": 1_760_000_000, "vol": "1", "vol_exec": "0",
+            "cost": "0", "descr": {"pair": "AAPLxUSD", "type": "buy"}}}}})
+        .to_string()
+    };
+    let markets = r#"{"error":[],"result":{"XBTUSDT":{"altname":"XBTUSDT","base":"XXBT","quote":"USDT","lot_decimals":8,"status":"online"}}}"#;
+    for (id, is_ours) in [("", false), ("by-hand", false), (client_id().as_str(), true)] {
+        let api = adapter("kraken", Canned::new(&[(200, &open(id)), (200, markets)]));
+        let orders = api.open_orders(None).await;
+        assert_eq!(orders.is_err(), is_ours, "{id}: {orders:?}");
+        assert!(orders.is_err() || orders.unwrap().is_empty());
     }
 }

@@ -78,7 +78,7 @@ impl LiveBroker {
 
     /// Drops what is too old to matter at a venue that was just compared with it.
     pub(super) fn forget_old(&mut self, venue: &VenueId) {
-        let now = self.time.now();
+        let now = self.venue_now(venue);
         self.settled
             .retain(|_, settled| settled.venue != *venue || now.since_ms(settled.at) < KEEP_MS);
     }

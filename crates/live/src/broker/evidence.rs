@@ -1,7 +1,7 @@
 //! What is known about an order whose outcome is unknown, and about those that are settled.
 
 use keel_core::asset::{Symbol, Ticker, VenueId};
-use keel_core::order::{Intent, Outcome};
+use keel_core::order::{Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,23 @@ pub(super) struct Before {
     pub(super) booked: BTreeMap<Ticker, Decimal>,
 }
 
+/// How often look-ups found the same: those that are too close together are one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spaced {
+    pub(super) count: u32,
+    last_ms: Option<i64>,
+}
+
+impl Spaced {
+    /// At a moment of the time that really passes.
+    pub(super) fn add(&mut self, now_ms: i64) {
+        if self.last_ms.is_none_or(|last_ms| now_ms - last_ms >= SPACING_MS) {
+            self.count = self.count.saturating_add(1);
+            self.last_ms = Some(now_ms);
+        }
+    }
+}
+
 /// An order that was sent and whose outcome is not known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {
@@ -29,6 +46,9 @@ pub(super) struct Pending {
     /// How far the venue's clock was ahead of ours when it was sent, milliseconds.
     #[serde(default)]
     pub(super) offset_ms: i64,
+    /// Made from the journal by a later process: how the clocks stood when it was sent is not known.
+    #[serde(default)]
+    pub(super) is_rebuilt: bool,
     /// From where the time until the fence is counted; no step of the clock shortens it. After a
     /// restart it is counted from the start.
     #[serde(skip)]
@@ -41,21 +61,29 @@ pub(super) struct Pending {
     pub(super) exists: bool,
     /// Only the operator can decide.
     pub(super) quarantine: Option<String>,
-    /// The operator looked and found nothing: what may be it, or cannot be asked, does not count.
+    /// The operator looked: what may be it, or cannot be asked, does not count, and what is shown under
+    /// its id counts as it is shown.
     #[serde(default)]
     pub(super) is_released: bool,
     /// Look-ups so far. In memory only: after a restart the count starts anew.
     #[serde(skip)]
     pub(super) look_ups: usize,
-    /// Look-ups by id, far enough apart, that found nothing.
+    /// Look-ups by id that found nothing.
     #[serde(skip)]
-    pub(super) absent: u32,
+    pub(super) absent: Spaced,
+    /// Look-ups that found what contradicts itself.
     #[serde(skip)]
-    last_absent_ms: Option<i64>,
+    pub(super) unclear: Spaced,
+    /// Orders of the venue that were asked about one by one and are others.
+    #[serde(skip)]
+    pub(super) others: BTreeSet<String>,
     /// What the last look-up found.
     #[serde(skip)]
     pub(super) cause: String,
-    /// No look-up before this moment.
+    /// No look-up before this moment, in time that really passes.
+    #[serde(skip)]
+    pub(super) next_ms: i64,
+    /// The same by the clock, to be told.
     #[serde(skip)]
     pub(super) next_at: Timestamp,
 }
@@ -65,6 +93,7 @@ impl Pending {
         Self {
             sent_at,
             offset_ms,
+            is_rebuilt: false,
             counted_from_ms,
             before: None,
             venue_order_id: None,
@@ -72,38 +101,45 @@ impl Pending {
             quarantine: None,
             is_released: false,
             look_ups: 0,
-            absent: 0,
-            last_absent_ms: None,
+            absent: Spaced::default(),
+            unclear: Spaced::default(),
+            others: BTreeSet::new(),
             cause: "it was sent and no answer was read".to_owned(),
+            next_ms: counted_from_ms,
             next_at: sent_at,
         }
     }
 
-    /// Whether the next look-up may begin. A clock that was set back does not delay it for longer
-    /// than the longest wait.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        now >= self.next_at || self.next_at.since_ms(now) > SCHEDULE_MS[SCHEDULE_MS.len() - 1]
+    /// The same order after the operator looked: evidence is collected from the start.
+    pub(super) fn released(&self, counted_from_ms: i64) -> Self {
+        let (is_rebuilt, is_released) = (self.is_rebuilt, true);
+        let new = Self::new(self.sent_at, self.offset_ms, counted_from_ms);
+        Self { is_rebuilt, is_released, ..new }
+    }
+
+    /// Notes that it left, at the latest now.
+    pub(super) fn left(&mut self, now: Timestamp, now_ms: i64) {
+        self.sent_at = now;
+        self.counted_from_ms = now_ms;
+        self.wait(SCHEDULE_MS[0], now, now_ms);
     }
 
     /// Notes that a look-up begins and when the next one may.
-    pub(super) fn begin_look_up(&mut self, now: Timestamp) {
-        let wait = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
+    pub(super) fn begin_look_up(&mut self, now: Timestamp, now_ms: i64) {
+        let wait_ms = SCHEDULE_MS[self.look_ups.min(SCHEDULE_MS.len() - 1)];
         self.look_ups = self.look_ups.saturating_add(1);
-        self.next_at = now.plus_ms(wait);
+        self.wait(wait_ms, now, now_ms);
     }
 
-    /// Notes that the venue knows no such id, at a moment of the time that really passes.
-    pub(super) fn count_absence(&mut self, now_ms: i64) {
-        if self.last_absent_ms.is_none_or(|last_ms| now_ms - last_ms >= SPACING_MS) {
-            self.absent = self.absent.saturating_add(1);
-            self.last_absent_ms = Some(now_ms);
-        }
+    fn wait(&mut self, ms: i64, now: Timestamp, now_ms: i64) {
+        self.next_at = now.plus_ms(ms);
+        self.next_ms = now_ms.saturating_add(ms);
     }
 
     /// Notes that the order was seen under that name.
     pub(super) fn seen(&mut self, venue_order_id: &str) {
         self.exists = true;
-        self.absent = 0;
+        self.absent.count = 0;
         if !venue_order_id.is_empty() {
             self.venue_order_id = Some(venue_order_id.to_owned());
         }
@@ -115,8 +151,12 @@ impl Pending {
 pub(super) struct Settled {
     pub(super) venue: VenueId,
     pub(super) symbol: Symbol,
+    /// Not known of those that an earlier version settled.
+    #[serde(default)]
+    pub(super) side: Option<Side>,
     /// The word for its outcome.
     pub(super) outcome: String,
+    /// Since when, by the venue's clock, which a step of ours does not age.
     pub(super) at: Timestamp,
     /// The venue's names of its executions.
     pub(super) trades: BTreeSet<String>,
@@ -127,9 +167,14 @@ impl Settled {
         Self {
             venue: intent.order.venue.clone(),
             symbol: intent.order.symbol.clone(),
+            side: Some(intent.order.side),
             outcome: outcome.name().to_owned(),
             at,
             trades: outcome.fills().iter().map(|fill| fill.trade_id.clone()).collect(),
         }
+    }
+
+    pub(super) fn was_rejected(&self) -> bool {
+        self.outcome == "rejected"
     }
 }

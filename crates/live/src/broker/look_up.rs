@@ -2,11 +2,12 @@
 
 use super::LiveBroker;
 use super::books::{Balances, fault, total};
-use super::matching::{distinct, executed, is_by_cost, mismatch};
+use super::evidence::{Pending, Settled};
+use super::matching::{distinct, executed, is_another, is_by_cost, mismatch};
 use super::place::{Booked, unknown};
 use crate::time::milliseconds;
 use keel_core::amount::Qty;
-use keel_core::order::{Fill, Intent, Outcome, Side};
+use keel_core::order::{ClientOrderId, Fill, Intent, Outcome, Side};
 use keel_core::time::Timestamp;
 use keel_venues::api::{
     ApiError, ExchangeApi, OrderState, OrderStatus, OwnTrade, Reference, Refusal,
@@ -28,8 +29,12 @@ const ABSENT_WITHOUT_BALANCES: u32 = 6;
 const CONTRADICTED: u32 = 10;
 /// An order older than this whose balances are not known may have left the venue's history.
 const HISTORY_MS: i64 = 48 * 3_600_000;
+/// Orders that are asked for one by one in a look-up, because no list names them.
+const ASKED_MAX: usize = 20;
 /// Lists are asked from this long before the order, because clocks differ.
 const LIST_OVERLAP_MS: i64 = 120_000;
+/// An order may be so much older than a clock said that was set since.
+const SET_SINCE_MS: i64 = 86_400_000;
 
 /// What an order's evidence says.
 #[derive(Debug)]
@@ -52,17 +57,25 @@ enum Sighting {
     Doubtful(String),
 }
 
+/// Why the executions of an order that is over are not known.
+enum Gap {
+    /// They could not be read.
+    Unread(String),
+    /// What is shown cannot be all, or not all of it right.
+    Unclear(String, Vec<Fill>),
+}
+
 impl LiveBroker {
     pub(super) async fn look_up_when_due(&mut self, intent: &Intent) -> Outcome {
-        let now = self.time.now();
-        // After a restart: it left before this process started, at the latest.
-        let sent_by = self.started_at.max(intent.created_at);
-        let new = self.new_pending(intent, sent_by);
+        let now_ms = self.time.monotonic_ms();
+        // After a restart: it left before now, whatever the clock said when it was written down.
+        let mut new = self.new_pending(intent, self.time.now());
+        new.is_rebuilt = true;
         let pending = self.pending.entry(intent.id.clone()).or_insert(new);
         if let Some(cause) = &pending.quarantine {
             return unknown(format!("quarantined: {cause}"));
         }
-        if !pending.is_due(now) {
+        if now_ms < pending.next_ms {
             return unknown(format!("{}; looked up again at {}", pending.cause, pending.next_at));
         }
         self.look_up_now(intent, Booked::Found).await
@@ -73,9 +86,9 @@ impl LiveBroker {
             Ok(api) => api,
             Err(error) => return unknown(error.to_string()),
         };
-        let now = self.time.now();
+        let (now, now_ms) = (self.time.now(), self.time.monotonic_ms());
         if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.begin_look_up(now);
+            pending.begin_look_up(now, now_ms);
         }
         // What is read from here on may be as old as this moment by the time it has been read.
         let is_past_fence = self.is_past_fence(intent, &api);
@@ -94,6 +107,14 @@ impl LiveBroker {
                 self.conclude_doubtful(intent, &api, cause, is_past_fence).await
             }
             Ok(Sighting::Nothing) => self.conclude_absent(intent, &api, is_past_fence).await,
+        };
+        let verdict = match verdict {
+            // The operator may have looked before the venue can have shown everything.
+            Verdict::Known(_) if self.is_released(intent) && !is_past_fence => {
+                let fence = self.fence(intent, &api);
+                Verdict::Waits(format!("what the venue shows after {fence} will count"))
+            }
+            verdict => verdict,
         };
         match verdict {
             Verdict::Known(outcome) => self.settle(intent, outcome, when),
@@ -116,30 +137,33 @@ impl LiveBroker {
         let symbol = &intent.order.symbol;
         let wire_id = api.wire_id(&intent.id);
         let known = self.pending.get(&intent.id).and_then(|p| p.venue_order_id.clone());
-        if let Some(id) = &known
-            && let Some(state) = present(api.order(symbol, Reference::Venue(id)).await)?
-        {
-            return Ok(Sighting::Order(Box::new(state)));
-        }
-        if let Some(state) = present(api.order(symbol, Reference::Client(&intent.id)).await)? {
-            return Ok(Sighting::Order(Box::new(state)));
+        // Another order under this id is for the operator, and after their word it is in nobody's way.
+        let is_released = self.is_released(intent);
+        let counts =
+            |state: &OrderState| !is_released || is_another(intent, &wire_id, state).is_none();
+        let by_name = known.as_deref().map(Reference::Venue);
+        for reference in by_name.into_iter().chain([Reference::Client(&intent.id)]) {
+            if let Some(state) = present(api.order(symbol, reference).await)?.filter(counts) {
+                return Ok(Sighting::Order(Box::new(state)));
+            }
         }
         self.count_absence(intent);
-        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
-        let since = intent.created_at.plus_ms(offset_ms - LIST_OVERLAP_MS);
+        let since = self.not_before(intent).plus_ms(-LIST_OVERLAP_MS);
         let mut listed = api.open_orders(Some(symbol)).await?;
         listed.extend(api.closed_orders(symbol, since).await?);
         if let Some(at) = listed.iter().position(|order| {
-            order.client_id == wire_id || known.as_deref() == Some(&*order.venue_order_id)
+            (order.client_id == wire_id || known.as_deref() == Some(&*order.venue_order_id))
+                && counts(order)
         }) {
             return Ok(Sighting::Order(Box::new(listed.swap_remove(at))));
         }
         let trades = api.own_trades(symbol, since).await?;
-        let (ours, others): (Vec<OwnTrade>, Vec<OwnTrade>) =
+        let (mut ours, others): (Vec<OwnTrade>, Vec<OwnTrade>) =
             trades.into_iter().partition(|trade| {
                 trade.client_id.as_deref() == Some(&*wire_id)
                     || known.as_deref() == Some(&*trade.venue_order_id)
             });
+        ours.retain(|trade| !is_released || trade.side == intent.order.side);
         if !ours.is_empty() {
             return Ok(Sighting::Trades(ours));
         }
@@ -149,46 +173,53 @@ impl LiveBroker {
     fn count_absence(&mut self, intent: &Intent) {
         let now_ms = self.time.monotonic_ms();
         if let Some(pending) = self.pending.get_mut(&intent.id) {
-            pending.count_absence(now_ms);
+            pending.absent.add(now_ms);
         }
     }
 
-    /// Executions whose order is not named may be those of the order that is looked for.
+    /// Executions whose order is not named may be those of the order that is looked for. Each order is
+    /// asked for once, and not all of them in one look-up.
     async fn unexplained_trade(
-        &self,
+        &mut self,
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         wire_id: &str,
         listed: &[OrderState],
         trades: Vec<OwnTrade>,
     ) -> Result<Sighting, ApiError> {
-        let booked: BTreeSet<&str> = self
-            .settled
-            .values()
-            .filter(|settled| {
-                settled.venue == intent.order.venue && settled.symbol == intent.order.symbol
-            })
-            .flat_map(|settled| settled.trades.iter().map(String::as_str))
+        let named: BTreeSet<&str> = listed
+            .iter()
+            .filter(|order| !order.client_id.is_empty())
+            .map(|order| order.venue_order_id.as_str())
             .collect();
-        let mut asked = BTreeSet::new();
+        let mut asked = 0;
         for trade in trades {
-            let named = trade.client_id.is_some()
-                || listed.iter().any(|order| {
-                    order.venue_order_id == trade.venue_order_id && !order.client_id.is_empty()
-                });
-            if named
+            let order = trade.venue_order_id;
+            let is_other = |known: &Pending| known.others.contains(&order);
+            if trade.client_id.is_some()
+                || named.contains(order.as_str())
                 || trade.side != intent.order.side
-                || booked.contains(trade.fill.trade_id.as_str())
-                || !asked.insert(trade.venue_order_id.clone())
+                || self.pending.get(&intent.id).is_some_and(is_other)
+                || self.booked_for(intent, &trade.fill.trade_id).is_some()
             {
                 continue;
             }
-            let reference = Reference::Venue(&trade.venue_order_id);
-            match present(api.order(&intent.order.symbol, reference).await)? {
+            if asked == ASKED_MAX {
+                return Ok(Sighting::Doubtful(format!(
+                    "there are executions of more than {ASKED_MAX} orders without an id of ours; \
+                     the next look-up goes on with them"
+                )));
+            }
+            asked += 1;
+            match present(api.order(&intent.order.symbol, Reference::Venue(&order)).await)? {
                 Some(state) if state.client_id == wire_id => {
                     return Ok(Sighting::Order(Box::new(state)));
                 }
-                Some(_) => {}
+                Some(_) => {
+                    if let Some(pending) = self.pending.get_mut(&intent.id) {
+                        pending.others.insert(order);
+                    }
+                }
                 None => {
                     return Ok(Sighting::Doubtful(format!(
                         "execution {} belongs to an order that the venue does not show",
@@ -207,10 +238,18 @@ impl LiveBroker {
         api: &Arc<dyn ExchangeApi>,
         state: OrderState,
     ) -> Verdict {
-        let offset_ms = self.pending.get(&intent.id).map_or(0, |pending| pending.offset_ms);
-        let made =
-            intent.created_at.plus_ms(offset_ms)..=self.fence(intent, api).plus_ms(offset_ms);
-        if let Some(cause) = mismatch(intent, &api.wire_id(&intent.id), &state, made) {
+        let (offset_ms, is_rebuilt) = self
+            .pending
+            .get(&intent.id)
+            .map_or((0, false), |known| (known.offset_ms, known.is_rebuilt));
+        let wire_id = api.wire_id(&intent.id);
+        let made = self.not_before(intent)..=self.fence(intent, api).plus_ms(offset_ms);
+        // Where nobody knows how the clocks stood, 128 bits say more than a time.
+        let made = (!is_rebuilt || state.client_id != wire_id).then_some(made);
+        let is_released = self.is_released(intent);
+        let cause = is_another(intent, &wire_id, &state)
+            .or_else(|| mismatch(intent, &state, made).filter(|_| !is_released));
+        if let Some(cause) = cause {
             return Verdict::Quarantine(format!(
                 "the venue shows order {} for this id, but {cause}",
                 state.venue_order_id
@@ -230,41 +269,64 @@ impl LiveBroker {
                 ),
             });
         }
-        let is_filled = state.status == OrderStatus::Filled;
-        if is_filled && !state.executed.is_positive() {
-            return Verdict::Waits("called filled, yet without an executed amount".to_owned());
-        }
         match self.fills_of(intent, api, &state).await {
-            Err(cause) => Verdict::Waits(cause),
+            Err(Gap::Unread(cause)) => Verdict::Waits(cause),
+            Err(Gap::Unclear(cause, shown)) => self.unclear(intent, cause, shown),
             // The base amount of an order by cost follows from the price.
-            Ok(fills) => self.known(intent, fills, is_filled && state.amount.is_none()),
+            Ok(fills) => {
+                let is_filled = state.status == OrderStatus::Filled && state.amount.is_none();
+                self.known(intent, fills, is_filled)
+            }
         }
     }
 
-    /// The outcome of an order that is over, from its complete executions.
-    fn known(&self, intent: &Intent, fills: Vec<Fill>, is_filled: bool) -> Verdict {
-        if let Some((fill, other)) = self.booked_elsewhere(intent, &fills) {
-            return Verdict::Quarantine(format!(
-                "execution {fill} of this order is already booked for order {other}"
-            ));
+    /// What contradicts itself is waited for, since venues lag behind, and then for the operator to
+    /// decide. After their word `shown` counts, when as many look-ups as an absence needs found no more.
+    fn unclear(&mut self, intent: &Intent, cause: String, shown: Vec<Fill>) -> Verdict {
+        let now_ms = self.time.monotonic_ms();
+        let Some(pending) = self.pending.get_mut(&intent.id) else { return Verdict::Waits(cause) };
+        pending.unclear.add(now_ms);
+        match (pending.is_released, pending.unclear.count) {
+            (false, count) if count >= CONTRADICTED => Verdict::Quarantine(cause),
+            (true, count) if count >= ABSENT_WITHOUT_BALANCES => self.known(intent, shown, false),
+            _ => Verdict::Waits(cause),
         }
-        let is_filled = is_filled || executed(&fills) >= intent.order.amount;
-        Verdict::Known(if is_filled {
+    }
+
+    fn is_released(&self, intent: &Intent) -> bool {
+        self.pending.get(&intent.id).is_some_and(|pending| pending.is_released)
+    }
+
+    /// The outcome of an order that is over, from its complete executions. What is booked for another
+    /// order is not booked again, whoever it belongs to.
+    fn known(&self, intent: &Intent, mut fills: Vec<Fill>, is_filled: bool) -> Verdict {
+        let booked = fills.iter().find_map(|fill| {
+            let (trade, other) = (&fill.trade_id, self.booked_for(intent, &fill.trade_id)?);
+            Some(format!("execution {trade} of this order is already booked for order {other}"))
+        });
+        match booked {
+            Some(cause) if !self.is_released(intent) => return Verdict::Quarantine(cause),
+            Some(_) => fills.retain(|fill| self.booked_for(intent, &fill.trade_id).is_none()),
+            None if is_filled => return Verdict::Known(Outcome::Filled { fills }),
+            None => {}
+        }
+        Verdict::Known(if executed(&fills) >= intent.order.amount {
             Outcome::Filled { fills }
         } else {
             Outcome::Partial { fills }
         })
     }
 
-    fn booked_elsewhere(&self, intent: &Intent, fills: &[Fill]) -> Option<(String, String)> {
+    /// The other order of ours for which an execution is booked.
+    fn booked_for(&self, intent: &Intent, trade_id: &str) -> Option<&ClientOrderId> {
         let order = &intent.order;
-        let others = self.settled.iter().filter(|(id, settled)| {
-            **id != intent.id && settled.venue == order.venue && settled.symbol == order.symbol
-        });
-        others.into_iter().find_map(|(id, settled)| {
-            let fill = fills.iter().find(|fill| settled.trades.contains(&fill.trade_id))?;
-            Some((fill.trade_id.clone(), id.to_string()))
-        })
+        let claims = |(id, settled): &(&ClientOrderId, &Settled)| {
+            **id != intent.id
+                && settled.venue == order.venue
+                && settled.symbol == order.symbol
+                && settled.trades.contains(trade_id)
+        };
+        self.settled.iter().find(claims).map(|(id, _)| id)
     }
 
     /// The executions of an order, once they add up to what the order says.
@@ -273,30 +335,37 @@ impl LiveBroker {
         intent: &Intent,
         api: &Arc<dyn ExchangeApi>,
         state: &OrderState,
-    ) -> Result<Vec<Fill>, String> {
-        let listed = distinct(state.fills.iter().cloned())?;
-        if executed(&listed) == state.executed {
+    ) -> Result<Vec<Fill>, Gap> {
+        let is_hollow = state.status == OrderStatus::Filled && !state.executed.is_positive();
+        let is_all = |fills: &[Fill]| !is_hollow && executed(fills) == state.executed;
+        if let (listed, None) = distinct(state.fills.iter().cloned())
+            && is_all(&listed)
+        {
             return Ok(listed);
         }
         let trades = api
             .order_trades(&intent.order.symbol, &state.venue_order_id)
             .await
-            .map_err(|error| format!("its executions could not be read: {error}"))?;
-        let fills = distinct(
-            trades
-                .into_iter()
-                .filter(|trade| trade.venue_order_id == state.venue_order_id)
-                .map(|trade| trade.fill),
-        )?;
-        let sum = executed(&fills);
-        if sum == state.executed {
-            Ok(fills)
-        } else {
-            Err(format!(
-                "{} were executed, and the executions shown add up to {sum}",
-                state.executed
-            ))
+            .map_err(|error| Gap::Unread(format!("its executions could not be read: {error}")))?;
+        let trades = trades
+            .into_iter()
+            .filter(|trade| trade.venue_order_id == state.venue_order_id)
+            .map(|trade| trade.fill);
+        let (fills, fault) = distinct(trades);
+        if fault.is_none() && is_all(&fills) {
+            return Ok(fills);
         }
+        let sum = executed(&fills);
+        let (shown, differ) = distinct(fills.into_iter().chain(state.fills.iter().cloned()));
+        let cause = fault.or(differ).unwrap_or_else(|| {
+            if is_hollow {
+                "called filled, yet without an executed amount".to_owned()
+            } else {
+                let all = state.executed;
+                format!("{all} were executed, and the executions shown add up to {sum}")
+            }
+        });
+        Err(Gap::Unclear(cause, shown))
     }
 
     /// The order itself is gone from the venue's memory, its executions are there.
@@ -310,18 +379,24 @@ impl LiveBroker {
         let order = &intent.order;
         let venue_ids: BTreeSet<&String> =
             trades.iter().map(|trade| &trade.venue_order_id).collect();
-        if venue_ids.len() > 1 || trades.iter().any(|trade| trade.side != order.side) {
-            return Verdict::Quarantine(
-                "executions of several orders carry this order's id".to_owned(),
-            );
-        }
-        if let (Some(pending), Some(id)) = (self.pending.get_mut(&intent.id), venue_ids.first()) {
+        let is_one = venue_ids.len() == 1 && trades.iter().all(|trade| trade.side == order.side);
+        if let (Some(pending), Some(id), true) =
+            (self.pending.get_mut(&intent.id), venue_ids.first(), is_one)
+        {
             pending.seen(id);
         }
-        let fills = match distinct(trades.into_iter().map(|trade| trade.fill)) {
-            Ok(fills) => fills,
-            Err(cause) => return Verdict::Waits(cause),
-        };
+        let (fills, fault) = distinct(trades.into_iter().map(|trade| trade.fill));
+        if !is_one {
+            let cause = "executions of several orders carry this order's id".to_owned();
+            return if self.is_released(intent) {
+                self.unclear(intent, cause, fills)
+            } else {
+                Verdict::Quarantine(cause)
+            };
+        }
+        if let Some(cause) = fault {
+            return self.unclear(intent, cause, fills);
+        }
         if !is_by_cost(api.facts(), intent) && executed(&fills) >= order.amount {
             return self.known(intent, fills, true);
         }
@@ -337,11 +412,11 @@ impl LiveBroker {
         match self.unexplained(intent, api).await {
             Err(cause) => Verdict::Waits(cause),
             Ok(Some((base, _))) if base == base_moved => self.known(intent, fills, false),
-            Ok(_) => Verdict::Quarantine(
-                "the venue shows a part of the executions, not the order, and the balances do not \
-                 say that this is all"
-                    .to_owned(),
-            ),
+            Ok(_) => {
+                let cause = "the venue shows a part of the executions, not the order, and the \
+                             balances do not say that this is all";
+                self.unclear(intent, cause.to_owned(), fills)
+            }
         }
     }
 
@@ -358,7 +433,7 @@ impl LiveBroker {
             Some(pending) if pending.is_released => {
                 self.conclude_absent(intent, api, is_past_fence).await
             }
-            Some(pending) if pending.absent >= CONTRADICTED => Verdict::Quarantine(cause),
+            Some(pending) if pending.absent.count >= CONTRADICTED => Verdict::Quarantine(cause),
             _ => Verdict::Waits(cause),
         }
     }
@@ -382,7 +457,7 @@ impl LiveBroker {
             ));
         }
         let contradiction = |cause: String| {
-            if pending.absent < CONTRADICTED {
+            if pending.absent.count < CONTRADICTED {
                 Verdict::Waits(cause)
             } else {
                 Verdict::Quarantine(cause)
@@ -395,10 +470,10 @@ impl LiveBroker {
             );
         }
         let needed = if pending.before.is_some() { ABSENT } else { ABSENT_WITHOUT_BALANCES };
-        if pending.absent < needed {
+        if pending.absent.count < needed {
             return Verdict::Waits(format!(
                 "not found in {} of {needed} look-ups after which it counts as absent",
-                pending.absent
+                pending.absent.count
             ));
         }
         let is_old = now.since_ms(intent.created_at) > HISTORY_MS;
@@ -417,20 +492,29 @@ impl LiveBroker {
                 reason: format!(
                     "never accepted: past {fence} not found by id in {} look-ups, nor among open \
                      and finished orders and own trades{}",
-                    pending.absent,
+                    pending.absent.count,
                     if moved.is_some() { ", and the balances agree" } else { "" }
                 ),
             }),
         }
     }
 
+    /// Before this moment, by the venue's clock, the order was not sent. It is never in the future: what
+    /// is asked for from there would not be shown.
+    pub(super) fn not_before(&self, intent: &Intent) -> Timestamp {
+        let now = self.venue_now(&intent.order.venue);
+        let Some(pending) = self.pending.get(&intent.id) else { return intent.created_at.min(now) };
+        let at = intent.created_at.plus_ms(pending.offset_ms).min(now);
+        if pending.is_rebuilt { at.plus_ms(-SET_SINCE_MS) } else { at }
+    }
+
     /// After this moment an order that is absent will not appear any more.
     fn fence(&self, intent: &Intent, api: &Arc<dyn ExchangeApi>) -> Timestamp {
-        let sent_at = self
-            .pending
-            .get(&intent.id)
-            .map_or(self.started_at, |pending| pending.sent_at)
-            .max(intent.created_at);
+        let sent_at = match self.pending.get(&intent.id) {
+            Some(pending) if pending.is_rebuilt => pending.sent_at,
+            Some(pending) => pending.sent_at.max(intent.created_at),
+            None => self.started_at.max(intent.created_at),
+        };
         sent_at.plus_ms(fence_ms(api))
     }
 

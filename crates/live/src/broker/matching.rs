@@ -13,14 +13,9 @@ const CLOCK_TOLERANCE_MS: i64 = 120_000;
 /// Orders by cost may cost this much more than was asked for: venues round, and may count their fee in.
 const BY_COST_TOLERANCE: Decimal = Decimal::from_parts(102, 0, 0, false, 2);
 
-/// Why that order is another one; `None` when everything that is known fits. `made` is when it can
-/// have been made, by the venue's clock.
-pub(super) fn mismatch(
-    intent: &Intent,
-    wire_id: &str,
-    seen: &OrderState,
-    made: RangeInclusive<Timestamp>,
-) -> Option<String> {
+/// Why that order cannot be the one that was meant, whatever else is known: nothing of it can be booked
+/// as an execution of ours.
+pub(super) fn is_another(intent: &Intent, wire_id: &str, seen: &OrderState) -> Option<String> {
     let order = &intent.order;
     if !seen.client_id.is_empty() && seen.client_id != wire_id {
         return Some(format!("it carries the id {}", seen.client_id));
@@ -28,12 +23,21 @@ pub(super) fn mismatch(
     if seen.symbol != order.symbol {
         return Some(format!("its market is {}", seen.symbol));
     }
-    if seen.side != order.side {
-        return Some(format!("its side is {}", seen.side));
+    (seen.side != order.side).then(|| format!("its side is {}", seen.side))
+}
+
+/// Why that order does not look like the one that was sent; `None` when its figures fit. `made` is when
+/// it can have been made, by the venue's clock, if that can be said.
+pub(super) fn mismatch(
+    intent: &Intent,
+    seen: &OrderState,
+    made: Option<RangeInclusive<Timestamp>>,
+) -> Option<String> {
+    let wanted = intent.order.amount;
+    if let Some(amount) = seen.amount.filter(|amount| *amount != wanted) {
+        return Some(format!("its amount is {amount} instead of {wanted}"));
     }
-    if let Some(amount) = seen.amount.filter(|amount| *amount != order.amount) {
-        return Some(format!("its amount is {amount} instead of {}", order.amount));
-    }
+    let made = made?;
     let earliest = made.start().plus_ms(-CLOCK_TOLERANCE_MS);
     let latest = made.end().plus_ms(CLOCK_TOLERANCE_MS);
     seen.created_at
@@ -41,14 +45,16 @@ pub(super) fn mismatch(
         .map(|at| format!("it was made at {at}, outside {earliest} to {latest}"))
 }
 
-/// Each execution once, oldest first. An execution that is given twice with different figures is an
-/// error: one of them is wrong.
-pub(super) fn distinct(fills: impl IntoIterator<Item = Fill>) -> Result<Vec<Fill>, String> {
+/// Each execution once, oldest first. When one is given twice with different figures, one of them is
+/// wrong: the first is taken, and why that is no answer comes with it.
+pub(super) fn distinct(fills: impl IntoIterator<Item = Fill>) -> (Vec<Fill>, Option<String>) {
     let mut by_id: BTreeMap<String, Fill> = BTreeMap::new();
+    let mut fault = None;
     for fill in fills {
         match by_id.get(&fill.trade_id) {
             Some(known) if *known != fill => {
-                return Err(format!("the venue gives execution {} in two versions", fill.trade_id));
+                let id = &fill.trade_id;
+                fault = Some(format!("the venue gives execution {id} in two versions"));
             }
             Some(_) => {}
             None => {
@@ -58,7 +64,7 @@ pub(super) fn distinct(fills: impl IntoIterator<Item = Fill>) -> Result<Vec<Fill
     }
     let mut fills: Vec<Fill> = by_id.into_values().collect();
     fills.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.trade_id.cmp(&b.trade_id)));
-    Ok(fills)
+    (fills, fault)
 }
 
 /// Base amount of all executions.

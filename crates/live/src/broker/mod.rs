@@ -119,27 +119,21 @@ impl LiveBroker {
     }
 
     /// The operator looked: the evidence for that order is collected again from the start, without
-    /// the balances from before it. Says whether the order was in quarantine.
+    /// the balances from before it, and what the venue shows then counts as it is shown. Says whether
+    /// the order is one whose outcome is not known.
     pub fn release(&mut self, id: &ClientOrderId) -> bool {
         let counted_from_ms = self.time.monotonic_ms();
-        match self.pending.get_mut(id) {
-            Some(pending) if pending.quarantine.is_some() => {
-                *pending = Pending::new(pending.sent_at, pending.offset_ms, counted_from_ms);
-                pending.is_released = true;
-                true
-            }
-            _ => false,
-        }
+        let known = self.pending.get_mut(id);
+        known.map(|pending| *pending = pending.released(counted_from_ms)).is_some()
     }
 
     /// Tells the broker of an outcome that the journal holds, so that executions that come after it
     /// are recognised as late. Only needed for the time after the last checkpoint.
     pub fn remember(&mut self, intent: &Intent, outcome: &Outcome) {
         if !matches!(outcome, Outcome::Unknown { .. }) && !self.settled.contains_key(&intent.id) {
-            self.settled.insert(
-                intent.id.clone(),
-                evidence::Settled::new(intent, outcome, self.time.now()),
-            );
+            let settled =
+                evidence::Settled::new(intent, outcome, self.venue_now(&intent.order.venue));
+            self.settled.insert(intent.id.clone(), settled);
         }
     }
 
@@ -172,6 +166,11 @@ impl LiveBroker {
     /// How far a venue's clock was ahead of ours at the last comparison, milliseconds.
     fn offset_ms(&self, venue: &VenueId) -> i64 {
         self.watch.offset_ms(venue)
+    }
+
+    /// The present by a venue's clock, as it was at the last comparison.
+    fn venue_now(&self, venue: &VenueId) -> Timestamp {
+        self.time.now().plus_ms(self.offset_ms(venue))
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {

@@ -58,12 +58,10 @@ impl LiveBroker {
             reference_price: intent.reference_price,
         };
         let answer = api.market_order(&order).await;
-        let (now, counted_from_ms) = (self.time.now(), self.time.monotonic_ms());
+        let (now, now_ms) = (self.time.now(), self.time.monotonic_ms());
         if let Some(pending) = self.pending.get_mut(&intent.id) {
             // It left at the latest now: the transport may have waited for its limiter first.
-            pending.sent_at = now;
-            pending.counted_from_ms = counted_from_ms;
-            pending.next_at = now.plus_ms(1000);
+            pending.left(now, now_ms);
         }
         self.touch(intent);
         match self.first_verdict(intent, &api, answer).await {
@@ -148,13 +146,13 @@ impl LiveBroker {
 
     /// Looks the order up on its schedule for a little while.
     async fn follow(&mut self, intent: &Intent, mut cause: String) -> Outcome {
-        let until = self.time.now().plus_ms(FOLLOW_MS);
-        while let Some(due) = self.pending.get(&intent.id).map(|pending| pending.next_at) {
-            let now = self.time.now();
-            if due > until || now > until {
+        let until_ms = self.time.monotonic_ms() + FOLLOW_MS;
+        while let Some(due_ms) = self.pending.get(&intent.id).map(|pending| pending.next_ms) {
+            let now_ms = self.time.monotonic_ms();
+            if due_ms > until_ms || now_ms > until_ms {
                 break;
             }
-            let wait = u64::try_from(due.since_ms(now)).unwrap_or(0);
+            let wait = u64::try_from(due_ms - now_ms).unwrap_or(0);
             self.time.sleep(Duration::from_millis(wait)).await;
             match self.look_up_now(intent, Booked::AfterReading).await {
                 Outcome::Unknown { cause: newer } => cause = newer,
@@ -166,18 +164,18 @@ impl LiveBroker {
 
     /// Books an outcome. From here on it is history: what comes later is late.
     pub(super) fn settle(&mut self, intent: &Intent, outcome: Outcome, when: Booked) -> Outcome {
-        let now = self.time.now();
         let venue = &intent.order.venue;
+        let not_before = self.not_before(intent);
         self.pending.remove(&intent.id);
         for fill in outcome.fills() {
             self.book(venue, &intent.order.symbol, intent.order.side, fill, when);
         }
         if matches!(when, Booked::Found) {
             // Executions that were seen while nobody knew of what are looked at again.
-            let offset_ms = self.offset_ms(venue);
-            self.watch.rewind(venue, &intent.order.symbol, intent.created_at.plus_ms(offset_ms));
+            self.watch.rewind(venue, &intent.order.symbol, not_before);
         }
-        self.settled.insert(intent.id.clone(), Settled::new(intent, &outcome, now));
+        let settled = Settled::new(intent, &outcome, self.venue_now(venue));
+        self.settled.insert(intent.id.clone(), settled);
         let facts = self.venues.get(venue).map(|api| api.facts());
         let by_cost = facts.is_some_and(|facts| matching::is_by_cost(facts, intent));
         if let Some(more) = matching::overfill(intent, by_cost, outcome.fills()) {

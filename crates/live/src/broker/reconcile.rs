@@ -2,13 +2,17 @@
 //! instance of ourselves.
 
 use super::LiveBroker;
+use super::evidence::Settled;
 use super::look_up::present;
 use super::place::Booked;
 use crate::renew;
 use crate::time::clock_offset_ms;
 use keel_core::asset::{Symbol, VenueId};
+use keel_core::order::ClientOrderId;
 use keel_core::time::Timestamp;
-use keel_venues::api::{ApiError, ExchangeApi, OrderState, OwnTrade, Reference, Refusal};
+use keel_venues::api::{
+    ApiError, ExchangeApi, OrderState, OrderStatus, OwnTrade, Reference, Refusal,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -219,13 +223,13 @@ impl LiveBroker {
         let Some(markets) = self.markets.get(venue) else { return Vec::new() };
         let marks = self.watch.marks.get(venue);
         let is_all = !self.watch.is_reconciled(venue) || self.is_traded_elsewhere(venue);
+        let now = now.plus_ms(self.offset_ms(venue));
         let active: BTreeSet<&Symbol> = self
             .settled
             .values()
             .filter(|settled| settled.venue == *venue && now.since_ms(settled.at) < ACTIVE_MS)
             .map(|settled| &settled.symbol)
             .collect();
-        let now = now.plus_ms(self.offset_ms(venue));
         let count = markets.len().max(1);
         let in_turn: BTreeSet<usize> =
             (0..IN_TURN).map(|i| (self.watch.turn.wrapping_add(i)) % count).collect();
@@ -248,7 +252,8 @@ impl LiveBroker {
         wanted: &[(Symbol, Timestamp)],
     ) -> Result<View, ApiError> {
         let api = self.api(venue).map_err(|error| ApiError::NotSent(error.to_string()))?;
-        let open = open_orders(&api, wanted).await?;
+        let mut open = open_orders(&api, wanted).await?;
+        self.drop_over(&api, &mut open).await?;
         let mut names: BTreeMap<String, String> = open
             .iter()
             .map(|order| (order.venue_order_id.clone(), order.client_id.clone()))
@@ -273,6 +278,37 @@ impl LiveBroker {
             }
         }
         Ok(View { open, trades, names, gone })
+    }
+
+    /// A list may lag behind: an order that we know to be over is open only when the order itself says
+    /// so, too. One that was called rejected should not be there at all.
+    async fn drop_over(
+        &self,
+        api: &Arc<dyn ExchangeApi>,
+        open: &mut Vec<OrderState>,
+    ) -> Result<(), ApiError> {
+        let mut over = BTreeSet::new();
+        for order in &*open {
+            let settled = digits_of(&order.client_id).and_then(|digits| self.settled_as(&digits));
+            if settled.is_none_or(|(_, settled)| settled.was_rejected()) {
+                continue;
+            }
+            let reference = Reference::Venue(&order.venue_order_id);
+            let is_open = match present(api.order(&order.symbol, reference).await) {
+                Err(ApiError::Refused { refusal: Refusal::Market, .. }) => false,
+                answer => answer?.is_some_and(|state| state.status == OrderStatus::Open),
+            };
+            if !is_open {
+                over.insert(order.venue_order_id.clone());
+            }
+        }
+        open.retain(|order| !over.contains(&order.venue_order_id));
+        Ok(())
+    }
+
+    /// The settled order of that id, of which the venue may keep a part only.
+    fn settled_as(&self, digits: &str) -> Option<(&ClientOrderId, &Settled)> {
+        self.settled.iter().find(|(id, _)| id.as_str().starts_with(digits))
     }
 
     /// Finds the client ids of executions that do not carry them.
@@ -303,8 +339,7 @@ impl LiveBroker {
                 *asked += 1;
                 let reference = Reference::Venue(&trade.venue_order_id);
                 let found = present(api.order(symbol, reference).await)?;
-                let now = self.time.now().plus_ms(self.offset_ms(venue));
-                if found.is_some() || now.since_ms(trade.fill.at) > NAME_LAG_MS {
+                if found.is_some() || self.venue_now(venue).since_ms(trade.fill.at) > NAME_LAG_MS {
                     let name = found.map(|order| order.client_id).unwrap_or_default();
                     names.insert(trade.venue_order_id.clone(), name);
                 }
@@ -357,17 +392,9 @@ impl LiveBroker {
     }
 
     fn owner(&self, venue: &VenueId, client_id: &str, known_ids: &BTreeSet<String>) -> Owner {
-        let digits: String = client_id
-            .strip_prefix("t-")
-            .unwrap_or(client_id)
-            .chars()
-            .filter(|character| *character != '-')
-            .map(|character| character.to_ascii_lowercase())
-            .collect();
+        let Some(digits) = digits_of(client_id) else { return Owner::Foreign };
         let is_tagged = || self.tags.get(venue).is_some_and(|tag| digits.starts_with(tag.as_str()));
-        if digits.len() < 16 {
-            Owner::Foreign
-        } else if self.is_known(&digits, known_ids) {
+        if self.is_known(&digits, known_ids) {
             Owner::Ours(digits)
         } else if is_tagged() {
             Owner::Stray(digits)
@@ -399,10 +426,8 @@ impl LiveBroker {
                 self.second_instance(venue, name, &digits, order.created_at);
             }
             Owner::Ours(digits) => {
-                let settled =
-                    self.settled.keys().find(|id| id.as_str().starts_with(&digits)).cloned();
-                if let Some(id) = settled {
-                    let outcome = &self.settled[&id].outcome;
+                let was = self.settled_as(&digits).map(|(id, known)| (id, &known.outcome));
+                if let Some((id, outcome)) = was {
                     let reason = format!("order {id} was {outcome} and is open at the venue");
                     self.halt(venue, reason);
                 }
@@ -442,6 +467,15 @@ impl LiveBroker {
         if let Some((id, settled)) = settled
             && settled.trades.insert(trade.fill.trade_id.clone())
         {
+            if settled.symbol != *symbol || settled.side.is_some_and(|side| side != trade.side) {
+                let reason = format!(
+                    "execution {} of a {} of {} {symbol} carries the id of order {id}, which was \
+                     another one",
+                    trade.fill.trade_id, trade.side, trade.fill.amount
+                );
+                self.halt(venue, reason);
+                return;
+            }
             let reason = format!(
                 "late fill: execution {} of {} {} came after order {id} was {}",
                 trade.fill.trade_id, trade.fill.amount, symbol.base, settled.outcome
@@ -476,6 +510,18 @@ impl LiveBroker {
             }
         }
     }
+}
+
+/// The digits of an id that may be ours, without what venues add to them.
+fn digits_of(client_id: &str) -> Option<String> {
+    let digits: String = client_id
+        .strip_prefix("t-")
+        .unwrap_or(client_id)
+        .chars()
+        .filter(|character| *character != '-')
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    (digits.len() >= 16).then_some(digits)
 }
 
 /// Open orders of all markets, or of the wanted ones where the venue insists on a market.

@@ -149,6 +149,10 @@ pub struct Inner {
     pub delisted: BTreeSet<Symbol>,
     /// Look-ups by our id give this instead.
     pub impostor: Option<OrderState>,
+    /// Orders that the list of open orders shows beside the true ones: it lags behind.
+    pub lists_as_open: Vec<OrderState>,
+    /// What is done to the machine's clock while the next reads are answered.
+    pub clock_steps_ms: VecDeque<i64>,
     /// Trades name the client order id.
     pub names_trades: bool,
     /// The balances as they are told until a moment.
@@ -263,6 +267,8 @@ impl Double {
                 trades_fail: None,
                 delisted: BTreeSet::new(),
                 impostor: None,
+                lists_as_open: Vec::new(),
+                clock_steps_ms: VecDeque::new(),
                 names_trades: true,
                 stale_balances: None,
                 empty_balances: false,
@@ -377,6 +383,7 @@ impl Double {
         inner.reads += 1;
         let late_ms = inner.late_reads_ms.pop_front().unwrap_or(0);
         self.time.advance_ms(late_ms);
+        self.time.step_ms(inner.clock_steps_ms.pop_front().unwrap_or(0));
         if inner.down {
             return Err(ApiError::Unknown("connection reset".to_owned()));
         }
@@ -699,6 +706,7 @@ impl ExchangeApi for Double {
             .filter(|order| order.state.status == OrderStatus::Open)
             .filter(|order| symbol.is_none_or(|symbol| order.state.symbol == *symbol))
             .map(|order| inner.tell(&order.state))
+            .chain(inner.lists_as_open.iter().cloned())
             .collect())
     }
 
