@@ -48,7 +48,7 @@ const FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
 /// # Errors
 /// When the configuration is wrong, or something has problems; the report has said which.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let config = check::load(&args.config, args.json)?;
+    let config = check::load(&args.config, ConfigArg::load_for_trading, args.json)?;
     let credentials = cli::resolve_credentials(&config)?;
     let with_keys = args.keys || !config.bot.dry_run;
     let links = Links::new(&config, Some(&credentials).filter(|_| with_keys))?;
