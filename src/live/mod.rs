@@ -118,7 +118,8 @@ impl Start<'_> {
             Arc::new(MachineTime),
             self.config.policy.stablecoin.clone(),
             Some(coingecko),
-        ))
+        )
+        .with_stablecoin_id(self.config.stablecoin_id.clone()))
     }
 
     /// The state to go on from: of the journal, of the seed's status file, or a new one.

@@ -210,6 +210,12 @@ impl CoinGecko {
         }
     }
 
+    /// What the last good answer said about an id. Nothing is asked.
+    #[must_use]
+    pub fn known(&self, id: &str) -> Option<CapQuote> {
+        self.memory().last_good.as_ref().and_then(|(_, quotes)| quotes.get(id).copied())
+    }
+
     /// Adds the caps that were used to the archive, if there is one.
     ///
     /// # Errors
