@@ -373,6 +373,8 @@ fn an_interval_that_the_exchange_does_not_have_is_refused_for_trading_and_fine_f
         .expect(0, &["keel trade would refuse it", why]);
     keel(place.path(), &["doctor", "-c", "my.json"]).expect(2, &[why]);
     keel(place.path(), &["trade", "-c", "my.json"]).expect(2, &[why]);
+    let again = keel::cli::reload_config(&my).unwrap_err().to_string();
+    assert!(again.contains(why), "nor is such an edit taken: {again}");
     let files = |name: &str| place.path().join(name).exists();
     assert!(!files("out"), "nothing was written");
     keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"]).expect(0, &["Next"]);

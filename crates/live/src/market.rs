@@ -602,13 +602,12 @@ impl MarketData for LiveMarket {
         }
         // What it says is minutes old: markets of now come first.
         if let (Some(client), Some(id)) = (&self.caps, &self.stablecoin_id) {
-            let quote = client.known(id).filter(|quote| self.is_recent(quote.as_of));
-            if let Some((quote, price)) = quote.and_then(|quote| Some((quote, quote.price_usd?))) {
-                return Ok(Some(PricePoint { price, as_of: quote.as_of }));
-            }
-            silence.get_or_insert_with(|| {
-                PortError(format!("CoinGecko tells no recent price of {id}"))
-            });
+            let why = match client.stablecoin(id) {
+                Ok(point) if self.is_recent(point.as_of) => return Ok(Some(point)),
+                Ok(_) => PortError(format!("CoinGecko tells no recent price of {id}")),
+                Err(why) => why,
+            };
+            silence.get_or_insert(why);
         }
         silence.map_or(Ok(None), Err)
     }

@@ -399,6 +399,24 @@ fn f057_coingecko_says_which_of_two_coins_fell_in_the_request_that_is_made_anywa
 }
 
 #[test]
+fn f057_the_id_of_another_coin_is_no_witness_of_the_stablecoin() {
+    run(async {
+        for (told, is_believed) in
+            [("64000", false), ("1.11", false), ("1.09", true), ("0.3", true)]
+        {
+            let (host, time) = (Host::default(), VirtualTime::new());
+            host.reply("200 OK", "", &coins(&time, "100", told));
+            let (market, _) = market(&time, client(&host, CoinGeckoSettings::default()).await);
+            market.reference_prices(&[bitcoin("bitcoin")]).await.unwrap();
+            match market.peg(&ticker("USDT")).await {
+                Ok(point) => assert!(is_believed && point.unwrap().price == price(told), "{told}"),
+                Err(why) => assert!(!is_believed && why.0.contains("another coin"), "{why}"),
+            }
+        }
+    });
+}
+
+#[test]
 fn a_cap_is_compared_with_prices_of_its_own_time_and_a_refused_one_in_every_cycle() {
     run(async {
         let (host, time) = (Host::default(), VirtualTime::new());
