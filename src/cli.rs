@@ -8,6 +8,7 @@ use crate::exit::{Code, Failure};
 use crate::{lines, output};
 use clap::{CommandFactory, Parser, Subcommand};
 use keel_config::Config;
+use keel_core::time::Timeframe;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -103,6 +104,14 @@ impl ConfigArg {
     pub fn load(&self) -> Result<Config, Failure> {
         load_config(&self.config)
     }
+
+    /// The same for a run on live market data.
+    ///
+    /// # Errors
+    /// See [`load_for_trading`].
+    pub fn load_for_trading(&self) -> Result<Config, Failure> {
+        load_for_trading(&self.config)
+    }
 }
 
 /// Reads a configuration with the process environment and `.env` in the working directory.
@@ -114,16 +123,34 @@ pub fn load_config(path: &Path) -> Result<Config, Failure> {
     Ok(keel_config::load(path, &env)?)
 }
 
-/// Reads a configuration again while the program runs.
+/// Like [`load_config`]; also refuses intervals whose candles an exchange does not have. What reads
+/// candles from files can do without.
+///
+/// # Errors
+/// Every problem of the configuration, its strategy files or `.env`.
+pub fn load_for_trading(path: &Path) -> Result<Config, Failure> {
+    let env = environment()?;
+    Ok(keel_config::load_for_trading(path, &env, &served)?)
+}
+
+/// Reads a configuration again while the program trades.
 ///
 /// # Errors
 /// Every problem of the configuration and its strategy files; a `.env` that is wrong now counts as
 /// empty.
 pub fn reload_config(path: &Path) -> Result<Config, keel_config::ConfigErrors> {
     match environment() {
-        Ok(env) => keel_config::load(path, &env),
-        Err(_) => keel_config::load(path, &|name: &str| std::env::var(name).ok()),
+        Ok(env) => keel_config::load_for_trading(path, &env, &served),
+        Err(_) => {
+            let env = |name: &str| std::env::var(name).ok();
+            keel_config::load_for_trading(path, &env, &served)
+        }
     }
+}
+
+/// The lengths of bars that an exchange serves.
+fn served(venue: &str) -> Option<Vec<Timeframe>> {
+    Some(keel_venues::venue::venue(venue)?.facts.served().collect())
 }
 
 /// Looks up the credentials that a configuration names.

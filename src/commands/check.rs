@@ -41,10 +41,11 @@ pub struct Args {
 /// # Errors
 /// When the configuration is wrong, or something else has problems; the report has said which.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let config = load(&args.config, args.json)?;
+    let config = load(&args.config, ConfigArg::load, args.json)?;
     let mut report = Report::default();
     report.begin("configuration");
     configuration(&config, &mut report);
+    candles(args, &config, &mut report);
     connections(&config, &mut report)?;
     strategies(&config, &mut report);
     paths(&config, &mut report);
@@ -57,6 +58,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     conclude(&report, args.json)
+}
+
+/// Whether the exchanges have candles of the intervals. A replay reads them from files, and makes long
+/// bars of short ones.
+fn candles(args: &Args, config: &Config, report: &mut Report) {
+    let is_replay = config.bot.dry_run && args.data.is_some();
+    let severity = if is_replay { Severity::Note } else { Severity::Problem };
+    let refused = args.config.load_for_trading().err();
+    for problem in refused.into_iter().flat_map(|failure| failure.problems) {
+        report.findings.push(Finding {
+            area: report.area,
+            severity,
+            subject: problem.path.clone(),
+            text: format!("keel trade would refuse it: {problem}"),
+            problem: Some(problem),
+        });
+    }
 }
 
 /// Whether `keel trade` would take the addresses and settings of what it connects to. Nothing is
@@ -91,10 +109,14 @@ fn connections(config: &Config, report: &mut Report) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Loads the configuration. When it is wrong and the answer is to be JSON, its problems are printed
+/// Loads the configuration with `read`. When it is wrong and the answer is to be JSON, its problems are printed
 /// as the findings of a check, and the failure has nothing more to say.
-pub(super) fn load(config: &ConfigArg, json: bool) -> Result<Config, Failure> {
-    config.load().map_err(|failure| {
+pub(super) fn load(
+    config: &ConfigArg,
+    read: fn(&ConfigArg) -> Result<Config, Failure>,
+    json: bool,
+) -> Result<Config, Failure> {
+    read(config).map_err(|failure| {
         if !json {
             return failure;
         }

@@ -61,7 +61,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let effective = keel_config::effective(&check::load(&args.config, args.json)?);
+    let effective = keel_config::effective(&check::load(&args.config, ConfigArg::load, args.json)?);
     if args.json {
         output::json(&effective);
         return Ok(());

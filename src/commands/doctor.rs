@@ -48,7 +48,7 @@ const FREE_BYTES_MIN: u64 = 200 * 1024 * 1024;
 /// # Errors
 /// When the configuration is wrong, or something has problems; the report has said which.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let config = check::load(&args.config, args.json)?;
+    let config = check::load(&args.config, ConfigArg::load_for_trading, args.json)?;
     let credentials = cli::resolve_credentials(&config)?;
     let with_keys = args.keys || !config.bot.dry_run;
     let links = Links::new(&config, Some(&credentials).filter(|_| with_keys))?;
@@ -219,12 +219,13 @@ async fn caps(
     report.begin("market caps");
     let ids: Vec<String> =
         config.policy.assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect();
+    let asked: Vec<String> = ids.iter().chain(&config.stablecoin_id).cloned().collect();
     // A look is no fetch of a run: it does not go into the archive.
     let client = match coingecko(config, credentials, false) {
         Err(failure) => return report.problem("CoinGecko", failure.message),
         Ok(client) => client,
     };
-    let quotes = match client.caps(&ids, MachineTime.now()).await {
+    let quotes = match client.caps(&asked, MachineTime.now()).await {
         Err(error) => return report.problem("CoinGecko", error.to_string()),
         Ok(caps) => caps.quotes,
     };
@@ -237,6 +238,11 @@ async fn caps(
             report.problem(&asset.ticker, why);
             are_fine = false;
         }
+    }
+    if let Some(id) = &config.stablecoin_id
+        && let Err(why) = client.stablecoin(id)
+    {
+        report.problem(&config.policy.stablecoin, why.to_string());
     }
     if are_fine {
         report.ok("CoinGecko", format!("caps of all {} ids, and their prices agree", ids.len()));

@@ -69,7 +69,7 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     harden()?;
     output::never_wait().map_err(|error| Failure::from_error(Code::Failed, &error))?;
     end_with_any_panic();
-    let config = cli::load_config(config_path)?;
+    let config = cli::load_for_trading(config_path)?;
     let mode = mode::decide(&config, options.live)?;
     let controls = Arc::new(Controls::new(&config.paths.journal));
     end_with_a_signal(&controls)?;
@@ -118,7 +118,8 @@ impl Start<'_> {
             Arc::new(MachineTime),
             self.config.policy.stablecoin.clone(),
             Some(coingecko),
-        ))
+        )
+        .with_stablecoin_id(self.config.stablecoin_id.clone()))
     }
 
     /// The state to go on from: of the journal, of the seed's status file, or a new one.

@@ -353,3 +353,29 @@ fn what_trading_would_refuse_is_said_before_it_starts() {
     with(r#"{ "urls": { "api": "https://192.168.1.1" } }"#, "").expect(0, &[refused]);
     with("{}", r#""coingecko": { "base_url": "http://10.0.0.1" },"#).expect(0, &[refused]);
 }
+
+/// A replay makes long bars of short ones.
+#[test]
+fn an_interval_that_the_exchange_does_not_have_is_refused_for_trading_and_fine_for_a_replay() {
+    let place = place();
+    configuration(place.path());
+    data(place.path());
+    let my = place.path().join("my.json");
+    let text = std::fs::read_to_string(&my).unwrap();
+    let text = text.replace("binance", "okx").replacen("14400", "28800", 1);
+    let text =
+        text.replace(r#""okx": {}"#, r#""okx": { "options": { "replay_venue": "binance" } }"#);
+    std::fs::write(&my, text).unwrap();
+    let why = "portfolio_assets[1].trend_interval: 28800 (8h), and okx has no such candles of BTC";
+    keel(place.path(), &["check", "-c", "my.json"])
+        .expect(7, &["keel trade would refuse it", why, "expected one that all"]);
+    keel(place.path(), &["check", "-c", "my.json", "--data", "data"])
+        .expect(0, &["keel trade would refuse it", why]);
+    keel(place.path(), &["doctor", "-c", "my.json"]).expect(2, &[why]);
+    keel(place.path(), &["trade", "-c", "my.json"]).expect(2, &[why]);
+    let again = keel::cli::reload_config(&my).unwrap_err().to_string();
+    assert!(again.contains(why), "nor is such an edit taken: {again}");
+    let files = |name: &str| place.path().join(name).exists();
+    assert!(!files("out"), "nothing was written");
+    keel(place.path(), &["trade", "--replay", "data", "-c", "my.json"]).expect(0, &["Next"]);
+}

@@ -20,6 +20,8 @@ pub struct Config {
     pub path: PathBuf,
     /// What a cycle needs to know.
     pub policy: Policy,
+    /// The id of the primary stablecoin at CoinGecko, whose price there is a witness of its peg.
+    pub stablecoin_id: Option<String>,
     /// How the bot runs.
     pub bot: BotSettings,
     /// Where files are.

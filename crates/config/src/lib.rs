@@ -26,7 +26,7 @@ pub use config::{
 };
 pub use document::{DEPTH_MAX, FILE_BYTES_MAX};
 pub use dotenv::parse_dotenv;
-pub use load::{load, load_for_venues};
+pub use load::{load, load_for_trading, load_for_venues};
 pub use problem::{ConfigErrors, Problem, ProblemKind};
 pub use reload::{ReloadOutcome, Reloader, START_ONLY};
 pub use schema::schema;

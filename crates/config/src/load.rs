@@ -5,8 +5,9 @@ use crate::config::{Config, StrategyFile};
 use crate::document::{FileText, Report, Source, read};
 use crate::problem::{ConfigErrors, Fault, Problem, ProblemKind};
 use crate::resolve;
-use crate::rules::{self, Context};
+use crate::rules::{self, Bars, Context};
 use crate::strategy::{IfMissing, StrategyParams, read_strategy};
+use keel_core::time::Timeframe;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Every problem of the configuration and of the strategy files.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
-    load_with(path, env, None)
+    load_with(path, env, None, None)
 }
 
 /// Like [`load`]; also refuses exchanges that are not among `known_venues`.
@@ -30,13 +31,27 @@ pub fn load_for_venues(
     env: &dyn Fn(&str) -> Option<String>,
     known_venues: &[&str],
 ) -> Result<Config, ConfigErrors> {
-    load_with(path, env, Some(known_venues))
+    load_with(path, env, Some(known_venues), None)
+}
+
+/// Like [`load`]; also refuses intervals whose candles an exchange does not have. `bars` gives the
+/// lengths that an exchange serves, `None` for one that it does not know.
+///
+/// # Errors
+/// Every problem of the configuration and of the strategy files.
+pub fn load_for_trading(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    bars: &dyn Fn(&str) -> Option<Vec<Timeframe>>,
+) -> Result<Config, ConfigErrors> {
+    load_with(path, env, None, Some(bars))
 }
 
 fn load_with(
     path: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     known_venues: Option<&[&str]>,
+    bars: Option<&Bars<'_>>,
 ) -> Result<Config, ConfigErrors> {
     let file = path.display().to_string();
     let Some(FileText { text, is_owner_only }) = read(path)? else {
@@ -48,7 +63,7 @@ fn load_with(
     let root = source.parse()?;
     let mut report = Report::new(&source);
     let checked = check(&root, &mut report);
-    let context = Context { config_path: path, is_owner_only, env, known_venues };
+    let context = Context { config_path: path, is_owner_only, env, known_venues, bars };
     rules::apply(&checked, &context, &mut report);
     let mut problems = report.into_problems();
     let params = strategies(&checked, &mut problems);

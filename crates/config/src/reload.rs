@@ -41,7 +41,8 @@ pub enum ReloadOutcome {
         /// of strategy files.
         paths: Vec<String>,
         /// What differs from the start and is not taken before the next one; see [`START_ONLY`]. All
-        /// of an edit, if it names an exchange that the start did not connect to.
+        /// of an edit, if it names an exchange that the start did not connect to, or another primary
+        /// stablecoin than the start.
         waiting: Vec<String>,
     },
     /// The files are wrong now, so the last good configuration stays.
@@ -83,11 +84,10 @@ impl Reloader {
             Ok(loaded) => {
                 self.told = None;
                 let waiting = self.waiting(&loaded);
-                // Without a connection its assets could not be read, and so nothing be distributed.
-                let new = if self.unconnected(&loaded).is_empty() {
-                    taken(&self.current, loaded)
-                } else {
+                let new = if self.waits_whole(&loaded) {
                     self.current.clone()
+                } else {
+                    taken(&self.current, loaded)
                 };
                 let old = std::mem::replace(&mut self.current, new);
                 let was_waiting = std::mem::replace(&mut self.waiting, waiting);
@@ -113,17 +113,26 @@ impl Reloader {
         venues.filter(|venue| !self.connected.contains(venue)).collect()
     }
 
-    /// The keys of `loaded` that wait for a restart: all that differ, if there is no connection to one
-    /// of its exchanges, since the parts of an edit may belong together.
+    /// Whether nothing of `loaded` can be taken before a restart. Without a connection to an exchange
+    /// its assets could not be read, and so nothing be distributed. Prices, caps and the paper account
+    /// are in the primary stablecoin of the start.
+    fn waits_whole(&self, loaded: &Config) -> bool {
+        let is_same = self.current.policy.stablecoin == loaded.policy.stablecoin
+            && self.current.stablecoin_id == loaded.stablecoin_id;
+        !is_same || !self.unconnected(loaded).is_empty()
+    }
+
+    /// The keys of `loaded` that wait for a restart: all that differ, if some of them wait that others
+    /// follow from, since the parts of an edit may belong together.
     fn waiting(&self, loaded: &Config) -> Vec<String> {
         let running = &self.current;
         let unconnected = self.unconnected(loaded);
         let mut waiting = Vec::new();
         differences("", &running.effective, &loaded.effective, &mut waiting);
-        if unconnected.is_empty() {
-            waiting.retain(|path| is_start_only(path));
-        } else {
+        if self.waits_whole(loaded) {
             waiting.extend(changed_strategy_files(running, loaded));
+        } else {
+            waiting.retain(|path| is_start_only(path));
         }
         // Values that are not shown differ too.
         let hidden = [

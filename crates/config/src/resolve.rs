@@ -43,6 +43,7 @@ pub(crate) fn config(
     }
     Some(Config {
         path: path.to_owned(),
+        stablecoin_id: primary_stablecoin(checked).and_then(|asset| asset.text("coingecko_id")),
         policy,
         bot: bot_settings(bot)?,
         effective: effective(checked, &paths),
@@ -84,6 +85,10 @@ fn coingecko(coingecko: &Record, status_file: &Path) -> Option<CoinGecko> {
         archive: coingecko.text("archive_dir").map_or(beside, PathBuf::from),
         max_price_deviation: decimal(coingecko, "max_price_deviation")?,
     })
+}
+
+fn primary_stablecoin(checked: &Checked) -> Option<&Record> {
+    checked.records("portfolio_assets").iter().find(|asset| asset.whole("level") == Some(0))
 }
 
 fn policy(

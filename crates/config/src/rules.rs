@@ -4,8 +4,9 @@ use crate::check::{Checked, Record, missing_key};
 use crate::document::{Report, quote};
 use crate::problem::{Fault, ProblemKind, nearest};
 use crate::secret::{SecretRef, readable_by_others};
-use crate::table::{Kind, Need, SECTIONS};
+use crate::table::{Kind, Need, SECTIONS, interval_list, timeframes};
 use crate::value::{Typed, child};
+use keel_core::time::Timeframe;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -16,13 +17,22 @@ pub(crate) struct Context<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// The venues that this program can talk to; `None` when the caller does not care.
     pub(crate) known_venues: Option<&'a [&'a str]>,
+    /// The lengths of bars that an exchange serves, if it is known; `None` when candles come from
+    /// files.
+    pub(crate) bars: Option<&'a Bars<'a>>,
 }
+
+/// The lengths of bars that an exchange serves; `None` for one that nobody knows.
+pub(crate) type Bars<'a> = dyn Fn(&str) -> Option<Vec<Timeframe>> + 'a;
 
 /// Applies every rule.
 pub(crate) fn apply(checked: &Checked, context: &Context<'_>, report: &mut Report<'_>) {
     history_sizes(checked, report);
     assets(checked, report);
     venues(checked, context, report);
+    if let Some(bars) = context.bars {
+        intervals(checked, bars, report);
+    }
     telegram(checked, report);
     initial_balances(checked, report);
     literals(checked, context, report);
@@ -164,6 +174,54 @@ fn asset_venue(asset: &Record, checked: &Checked, report: &mut Report<'_>) {
         )
         .suggest(nearest(&venue, names));
         report.add(asset.offset_of("exchange"), asset.path_of("exchange"), fault);
+    }
+}
+
+/// An asset's own exchange must serve the bars of its position. A trend compares all tradable assets
+/// with each other, so the exchange of each must serve the bars of every trend.
+fn intervals(checked: &Checked, bars: &Bars<'_>, report: &mut Report<'_>) {
+    let served: Vec<(&Record, String, Vec<Timeframe>)> = checked
+        .records("portfolio_assets")
+        .iter()
+        .filter(|asset| asset.whole("level").is_some_and(|level| level > 0))
+        .filter_map(|asset| {
+            let venue = venue_of(asset)?;
+            let served = bars(&venue)?;
+            Some((asset, venue, served))
+        })
+        .collect();
+    let by_all = |timeframe: &Timeframe| served.iter().all(|(.., bars)| bars.contains(timeframe));
+    for (asset, venue, bars) in &served {
+        let interval =
+            |key: &str| asset.whole(key).and_then(|s| Some((s, Timeframe::from_seconds(s)?)));
+        if let Some((seconds, timeframe)) = interval("position_interval")
+            && !bars.contains(&timeframe)
+        {
+            let fault = Fault::new(
+                ProblemKind::Conflict,
+                format!("{seconds} ({timeframe}), and {venue} has no such candles"),
+                format!("one that {venue} has: {}", interval_list(bars.iter().copied())),
+            );
+            let key = "position_interval";
+            report.add(asset.offset_of(key), asset.path_of(key), fault);
+        }
+        if let Some((seconds, timeframe)) = interval("trend_interval")
+            && let Some((other, at, _)) =
+                served.iter().find(|(.., bars)| !bars.contains(&timeframe))
+        {
+            let ticker = other.text("ticker").unwrap_or_default();
+            let possible = interval_list(timeframes().filter(by_all));
+            let fault = Fault::new(
+                ProblemKind::Conflict,
+                format!(
+                    "{seconds} ({timeframe}), and {at} has no such candles of {ticker}: \
+                     a trend needs those of all tradable assets"
+                ),
+                format!("one that all their exchanges have: {possible}"),
+            );
+            let key = "trend_interval";
+            report.add(asset.offset_of(key), asset.path_of(key), fault);
+        }
     }
 }
 

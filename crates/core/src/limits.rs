@@ -35,7 +35,7 @@ pub struct Limits {
     pub max_turnover_per_cycle: Decimal,
     /// Value of the orders of one UTC day, as a multiple of the portfolio.
     pub max_turnover_per_day: Decimal,
-    /// Largest distance of the primary stablecoin from one dollar, as a fraction.
+    /// How far below one dollar the primary stablecoin may be, as a fraction.
     pub max_depeg: Decimal,
 }
 
@@ -171,17 +171,19 @@ pub fn judge_price(
     }
 }
 
-/// Whether the primary stablecoin is worth a dollar, as far as its own market told lately.
+/// Whether the primary stablecoin is worth a dollar, as far as somebody told lately. One that is worth
+/// more is no danger: what is parked in it loses nothing, and everything else is valued in it at its
+/// own markets, so that the shares of the portfolio stay what they are.
 ///
 /// # Errors
-/// When it is off by more than `limit`, or when nobody can say.
+/// When it is below a dollar by more than `limit`, or when nobody can say.
 pub fn judge_peg(told: Option<PricePoint>, limit: Decimal, now: Timestamp) -> Result<(), Reason> {
     let age_ms = told.map(|point| now.since_ms(point.as_of));
     let Some(PricePoint { price, .. }) = told.filter(|_| age_ms <= Some(REFERENCE_AGE_MAX_MS))
     else {
         return Err(Reason::PegUnknown { age_ms, limit_ms: REFERENCE_AGE_MAX_MS });
     };
-    if (price.get() - Decimal::ONE).abs() > limit {
+    if Decimal::ONE - price.get() > limit {
         return Err(Reason::StablecoinDepegged { price, limit });
     }
     Ok(())
@@ -348,6 +350,22 @@ mod tests {
             Ok(()) => "ok",
             Err(reason) => reason.code(),
         }
+    }
+
+    #[test]
+    fn f057_a_stablecoin_below_its_dollar_is_a_danger_and_one_above_it_is_none() {
+        let judged = |text: &str, minutes_old: i64| {
+            let as_of = NOW.plus_ms(-minutes_old * 60_000);
+            let told = Some(PricePoint { price: price(text), as_of });
+            judge_peg(told, Limits::default().max_depeg, NOW).map_err(|reason| reason.code())
+        };
+        for fine in ["0.97", "1", "1.03", "1.11"] {
+            assert_eq!(judged(fine, 30), Ok(()), "{fine}");
+            assert_eq!(judged(fine, 31), Err("peg_unknown"), "{fine}");
+        }
+        assert_eq!(judged("0.9699", 0), Err("stablecoin_depegged"));
+        let nobody = judge_peg(None, Limits::default().max_depeg, NOW).unwrap_err();
+        assert_eq!(nobody.code(), "peg_unknown");
     }
 
     #[test]

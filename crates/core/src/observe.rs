@@ -219,7 +219,9 @@ async fn read_peg<M: MarketData>(
     }
 }
 
-/// One request for all caps, in the cycles that compute a trend or still lack a cap.
+/// One request for all caps. Live it is answered from memory, since the second source of prices is the
+/// same answer, so it is made in every cycle: caps stay as young as prices, and one that was refused is
+/// judged again. A tape is asked in the cycles that compute a trend or still lack a cap.
 async fn read_caps<M: MarketData>(
     market: &M,
     policy: &Policy,
@@ -227,12 +229,13 @@ async fn read_caps<M: MarketData>(
     now: Timestamp,
     seen: &mut Observation,
 ) {
-    let needed = policy.assets.iter().any(|asset| {
-        state.assets.get(&asset.ticker).is_none_or(|known| {
-            known.market_cap.is_none()
-                || known.trend.bucket != Some(asset.trend_interval.bucket(now))
-        })
-    });
+    let needed = !market.prices_are_recorded()
+        || policy.assets.iter().any(|asset| {
+            state.assets.get(&asset.ticker).is_none_or(|known| {
+                known.market_cap.is_none()
+                    || known.trend.bucket != Some(asset.trend_interval.bucket(now))
+            })
+        });
     if !needed {
         return;
     }

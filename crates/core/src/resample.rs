@@ -42,11 +42,7 @@ pub const fn fills(fine: Timeframe, coarse: Timeframe) -> bool {
 /// The start of the bar of this length that `moment` falls into. Weekly bars start on Mondays.
 #[must_use]
 pub const fn bar_start(timeframe: Timeframe, moment: Timestamp) -> Timestamp {
-    // 1970-01-01 was a Thursday, so the first Monday lies four days after the epoch.
-    let offset_ms = if timeframe.seconds() == 604_800 { 4 * 86_400_000 } else { 0 };
-    let step_ms = timeframe.ms();
-    let into_bar_ms = (moment.ms().rem_euclid(step_ms) - offset_ms).rem_euclid(step_ms);
-    Timestamp::from_ms(moment.ms().saturating_sub(into_bar_ms))
+    timeframe.floor(moment)
 }
 
 /// Gathers the bars of `fine` into bars of length `to`: first open, highest high, lowest low, last

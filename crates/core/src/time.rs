@@ -208,16 +208,26 @@ impl Timeframe {
         TIMEFRAMES.iter().find(|(known, _)| *known == self.seconds).map_or("?", |(_, name)| name)
     }
 
-    /// Which bar of this length the moment falls into: `floor(moment / length)`.
+    /// Which bar of this length the moment falls into: `floor(moment / length)`. Weeks are counted
+    /// from the Monday before the epoch, which was a Thursday, so that the number changes when the
+    /// venues' weekly bars close; from Thursday to Sunday it is `floor(moment / length)` all the same,
+    /// so a number written down before weeks began on Mondays never hides a bar that closed since.
     #[must_use]
     pub const fn bucket(self, moment: Timestamp) -> i64 {
-        moment.ms().div_euclid(self.ms())
+        moment.ms().saturating_add(self.lead_ms()).div_euclid(self.ms())
     }
 
     /// The last moment at or before `moment` at which a bar of this length closes.
     #[must_use]
     pub const fn floor(self, moment: Timestamp) -> Timestamp {
-        Timestamp::from_ms(self.bucket(moment) * self.ms())
+        let into_bar_ms =
+            (moment.ms().rem_euclid(self.ms()) + self.lead_ms()).rem_euclid(self.ms());
+        Timestamp::from_ms(moment.ms().saturating_sub(into_bar_ms))
+    }
+
+    /// How long before the epoch the bar began that the epoch lies in.
+    const fn lead_ms(self) -> i64 {
+        if self.seconds == 604_800 { 3 * 86_400_000 } else { 0 }
     }
 }
 
@@ -269,5 +279,34 @@ mod tests {
         assert_eq!(Timeframe::H1.bucket(Timestamp::from_ms(-1)), -1);
         assert_eq!(Timeframe::from_seconds(61), None);
         assert_eq!("4h".parse::<Timeframe>(), Ok(Timeframe::H4));
+    }
+
+    #[test]
+    fn a_week_begins_on_monday_and_a_number_from_thursdays_hides_no_bar() {
+        let week: Timeframe = "1w".parse().unwrap();
+        // 2024-09-02 was a Monday.
+        let monday: Timestamp = "2024-09-02".parse().unwrap();
+        let day = |days: i64| monday.plus_ms(days * Timeframe::D1.ms());
+        assert_eq!(week.bucket(monday), week.bucket(monday.plus_ms(-1)) + 1);
+        for hours in 0..7 * 24 {
+            let moment = day(0).plus_ms(hours * Timeframe::H1.ms());
+            assert_eq!((week.bucket(moment), week.floor(moment)), (week.bucket(monday), monday));
+        }
+        assert_eq!(week.bucket(Timestamp::from_ms(-1)), week.bucket(Timestamp::from_ms(0)));
+        let from_thursday = |moment: Timestamp| moment.ms().div_euclid(week.ms());
+        for days in -4..0 {
+            assert_eq!(week.bucket(day(days)), from_thursday(day(days)), "nothing closed since");
+        }
+        for days in 0..3 {
+            assert!(week.bucket(day(days)) > from_thursday(day(days)), "a bar closed on Monday");
+        }
+        for (seconds, _) in TIMEFRAMES.iter().filter(|(seconds, _)| *seconds != 604_800) {
+            let timeframe = Timeframe::from_seconds(u64::from(*seconds)).unwrap();
+            for moment in [monday, day(3).plus_ms(12_345), Timestamp::from_ms(-1)] {
+                let bucket = moment.ms().div_euclid(timeframe.ms());
+                assert_eq!(timeframe.bucket(moment), bucket, "{timeframe}");
+                assert_eq!(timeframe.floor(moment).ms(), bucket * timeframe.ms(), "{timeframe}");
+            }
+        }
     }
 }

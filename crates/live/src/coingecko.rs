@@ -5,7 +5,7 @@ use crate::cap_archive;
 use crate::time::milliseconds;
 use keel_core::amount::Price;
 use keel_core::asset::Ticker;
-use keel_core::ports::PortError;
+use keel_core::ports::{PortError, PricePoint};
 use keel_core::time::Timestamp;
 use keel_net::{Lookup, without_url};
 use rust_decimal::Decimal;
@@ -208,6 +208,28 @@ impl CoinGecko {
                 self.last_good(now)
             }
         }
+    }
+
+    /// What the stablecoin with this id is worth in dollars, by the last good answer; nothing is asked.
+    ///
+    /// # Errors
+    /// When it tells no price, or one that no stablecoin has.
+    pub fn stablecoin(&self, id: &str) -> Result<PricePoint, PortError> {
+        let told = self.known(id).and_then(|quote| Some((quote.price_usd?, quote.as_of)));
+        let (price, as_of) =
+            told.ok_or_else(|| PortError(format!("CoinGecko tells no price of {id}")))?;
+        // Below a dollar it may be one that fell.
+        if price.to_f64() - 1.0 > self.price_deviation_max() {
+            let text =
+                format!("CoinGecko's price of {id} is {price} USD: the id is that of another coin");
+            return Err(PortError(text));
+        }
+        Ok(PricePoint { price, as_of })
+    }
+
+    /// What the last good answer said about an id.
+    fn known(&self, id: &str) -> Option<CapQuote> {
+        self.memory().last_good.as_ref().and_then(|(_, quotes)| quotes.get(id).copied())
     }
 
     /// Adds the caps that were used to the archive, if there is one.

@@ -18,8 +18,12 @@ pub type Venues = BTreeMap<VenueId, Arc<dyn ExchangeApi>>;
 /// Takes over a newer text, unless only figures in it changed, as in a pause that runs out: what is
 /// told by its words is told once then.
 pub fn renew(told: &mut String, newer: String) {
-    let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
-    if words(told) != words(&newer) {
+    if !same_words(told, &newer) {
         *told = newer;
     }
+}
+
+fn same_words(one: &str, other: &str) -> bool {
+    let words = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+    words(one) == words(other)
 }

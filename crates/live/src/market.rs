@@ -3,6 +3,7 @@
 use crate::Venues;
 use crate::coingecko::{CapQuote, CoinGecko};
 use crate::history::{History, Source};
+use crate::same_words;
 use crate::time::{Time, clock_offset_ms};
 use futures_util::StreamExt as _;
 use keel_core::amount::{Price, Qty};
@@ -36,8 +37,17 @@ const AHEAD_MS: i64 = 60_000;
 const CONCURRENT: usize = 8;
 /// Levels of a book that are asked for, and how many when these do not hold the order.
 const LEVELS: [usize; 2] = [50, 500];
-/// Dollars, and coins that stand for one, in the order in which they are believed.
-const DOLLARS: [&str; 3] = ["USD", "USDC", "USDT"];
+/// What a stablecoin should be worth.
+const DOLLAR: &str = "USD";
+/// Coins that stand for a dollar, in the order in which they are believed, and how much a stablecoin
+/// may be worth in them. Beyond that the coin may have fallen itself, whatever the stablecoin did, and
+/// somebody else must say which of them moved. A stablecoin worth less than a coin is taken to have
+/// fallen: hardly ever did a coin rise far above its dollar.
+const COINS: [(&str, Decimal); 4] =
+    [("USDC", COIN_MOST), ("USDT", COIN_MOST), ("DAI", COIN_MOST), ("FDUSD", COIN_MOST)];
+const COIN_MOST: Decimal = Decimal::from_parts(103, 0, 0, false, 2);
+/// The archive of caps gets a row so often: a replay needs no more, and files stay small.
+const ARCHIVE_MS: i64 = 3_600_000;
 
 /// A venue's clock beside ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,12 +110,21 @@ pub struct LiveMarket {
     venues: Venues,
     time: Arc<dyn Time>,
     stablecoin: Ticker,
+    stablecoin_id: Option<String>,
     caps: Option<CoinGecko>,
     seen: Mutex<BTreeMap<VenueId, Seen>>,
     notes: Mutex<Vec<String>>,
-    /// When caps were fetched that nobody asked for as caps yet.
-    unarchived: Mutex<Option<Timestamp>>,
-    refused_caps: Mutex<BTreeMap<Ticker, String>>,
+    /// What was last told of caps that could not be read.
+    caps_told: Mutex<Vec<String>>,
+    /// When the caps were fetched that were archived last.
+    archived_at: Mutex<Option<Timestamp>>,
+    verdicts: Mutex<BTreeMap<Ticker, Verdict>>,
+}
+
+/// What came of comparing CoinGecko's price of an id with the venue's price of the asset.
+struct Verdict {
+    id: String,
+    objection: Option<String>,
 }
 
 impl std::fmt::Debug for LiveMarket {
@@ -135,12 +154,20 @@ impl LiveMarket {
             venues,
             time,
             stablecoin,
+            stablecoin_id: None,
             caps,
             seen: Mutex::new(seen),
             notes: Mutex::default(),
-            unarchived: Mutex::default(),
-            refused_caps: Mutex::default(),
+            caps_told: Mutex::default(),
+            archived_at: Mutex::default(),
+            verdicts: Mutex::default(),
         }
+    }
+
+    /// Asks CoinGecko for the stablecoin too, with the other ids: its price is a witness of the peg.
+    #[must_use]
+    pub fn with_stablecoin_id(self, stablecoin_id: Option<String>) -> Self {
+        Self { stablecoin_id, ..self }
     }
 
     /// What the operator should know since the last call.
@@ -269,7 +296,79 @@ impl LiveMarket {
         Some(PricePoint { price: quote.last, as_of: as_of.min(now) })
     }
 
-    /// Checks caps against the venue's own prices: an id of another coin shows in its price.
+    fn is_recent(&self, as_of: Timestamp) -> bool {
+        self.time.now().since_ms(as_of) <= REFERENCE_AGE_MAX_MS
+    }
+
+    /// The ids of the assets and of the stablecoin: every question is for all of them, so that one
+    /// answer serves all.
+    fn ids(&self, assets: &[AssetPolicy]) -> Vec<String> {
+        let of_assets = assets.iter().filter_map(|asset| asset.coingecko_id.clone());
+        of_assets.chain(self.stablecoin_id.clone()).collect()
+    }
+
+    /// What the stablecoin is worth in `other`, by the first venue where that is at most `most`. What
+    /// could not tell is left in `silence`.
+    async fn worth(
+        &self,
+        stablecoin: &Ticker,
+        other: &str,
+        most: Decimal,
+        silence: &mut Option<PortError>,
+    ) -> Option<PricePoint> {
+        let other: Ticker = other.parse().ok().filter(|other| other != stablecoin)?;
+        let direct = Symbol::new(stablecoin.clone(), other.clone());
+        let inverse = Symbol::new(other, stablecoin.clone());
+        for venue in self.venues.keys() {
+            let markets = match self.markets(venue).await {
+                Ok(markets) => markets,
+                Err(error) => {
+                    *silence = Some(error);
+                    continue;
+                }
+            };
+            for symbol in [&direct, &inverse] {
+                let Some(rules) = markets.get(symbol) else { continue };
+                let told = if rules.active { self.in_book(venue, symbol).await } else { Ok(None) };
+                let told = told.map(|told| {
+                    let point = told.filter(|point| self.is_recent(point.as_of))?;
+                    let price = point.price.get();
+                    let price =
+                        if *symbol == direct { price } else { Decimal::ONE.checked_div(price)? };
+                    Some(PricePoint { price: Price::new(price), ..point })
+                });
+                *silence = Some(match told {
+                    Ok(Some(point)) if point.price.get() <= most => return Some(point),
+                    Ok(Some(point)) => PortError(format!(
+                        "by {symbol} at {venue} it is worth {}, and nobody says which of them moved",
+                        point.price.get().round_dp(4)
+                    )),
+                    Ok(None) => PortError(format!("{symbol} at {venue} tells no recent price")),
+                    Err(error) => error,
+                });
+            }
+        }
+        None
+    }
+
+    /// The last price of a market as far as its book holds it: a single wild trade is none.
+    async fn in_book(
+        &self,
+        venue: &VenueId,
+        symbol: &Symbol,
+    ) -> Result<Option<PricePoint>, PortError> {
+        let quotes = self.api(venue)?.tickers(std::slice::from_ref(symbol)).await;
+        let quotes = quotes.map_err(|error| PortError(error.to_string()))?;
+        let now = self.time.now();
+        Ok(quotes.iter().find(|quote| quote.symbol == *symbol).and_then(|quote| {
+            let point = self.price(venue, quote, now)?;
+            let price = point.price.clamp(quote.bid?, quote.ask?);
+            Some(PricePoint { price, ..point })
+        }))
+    }
+
+    /// Checks caps against the venue's own prices: an id of another coin shows in its price. A price of
+    /// long ago is not compared with one of now: what was found when it was young stays.
     fn without_collisions(
         &self,
         client: &CoinGecko,
@@ -277,27 +376,62 @@ impl LiveMarket {
         quotes: &BTreeMap<String, CapQuote>,
     ) -> Vec<(Ticker, String, CapQuote)> {
         let mut caps = Vec::new();
-        let mut refused = BTreeMap::new();
+        let mut verdicts = lock(&self.verdicts);
+        let mut earlier = std::mem::take(&mut *verdicts);
         for asset in assets {
             let Some(id) = &asset.coingecko_id else { continue };
             let symbol = Symbol::new(asset.ticker.clone(), self.stablecoin.clone());
             let here = self.with(&asset.venue, |seen| seen.prices.get(&symbol).copied());
             let here = here.map(|point| point.price);
             let quote = quotes.get(id);
-            if let Some(objection) = cap_objection(id, &asset.venue, here, quote, client) {
-                refused.insert(asset.ticker.clone(), objection);
-            } else if let Some(quote) = quote {
+            let is_old = quote.is_some_and(|quote| !self.is_recent(quote.as_of));
+            let kept = earlier.remove(&asset.ticker).filter(|kept| is_old && kept.id == *id);
+            let (is_kept, objection) = match kept {
+                Some(kept) => (true, kept.objection),
+                None => (false, cap_objection(id, &asset.venue, here, quote, client)),
+            };
+            if objection.is_none()
+                && let Some(quote) = quote
+            {
                 caps.push((asset.ticker.clone(), id.clone(), *quote));
             }
+            if is_kept || objection.is_some() || here.is_some() {
+                let verdict = Verdict { id: id.clone(), objection };
+                verdicts.insert(asset.ticker.clone(), verdict);
+            }
         }
-        *lock(&self.refused_caps) = refused;
         caps
     }
 
     /// Assets whose market cap was not believed when caps were last asked for, and why.
     #[must_use]
     pub fn refused_caps(&self) -> BTreeMap<Ticker, String> {
-        lock(&self.refused_caps).clone()
+        let verdicts = lock(&self.verdicts);
+        let refused = |(ticker, verdict): (&Ticker, &Verdict)| {
+            Some((ticker.clone(), verdict.objection.clone()?))
+        };
+        verdicts.iter().filter_map(refused).collect()
+    }
+
+    /// Tells once what keeps caps from being read, however often they are asked for meanwhile.
+    fn note_caps(&self, notes: Vec<String>) {
+        let told = std::mem::replace(&mut *lock(&self.caps_told), notes.clone());
+        for note in notes.into_iter().filter(|note| !told.iter().any(|old| same_words(old, note))) {
+            self.note(note);
+        }
+    }
+
+    /// Whether caps that were fetched then belong into the archive. A clock that was set back is for
+    /// the archive to find.
+    fn is_to_archive(&self, fetched_at: Timestamp) -> bool {
+        let mut last = lock(&self.archived_at);
+        let is_due = last.is_none_or(|last| {
+            fetched_at != last && !(0..ARCHIVE_MS).contains(&fetched_at.since_ms(last))
+        });
+        if is_due {
+            *last = Some(fetched_at);
+        }
+        is_due
     }
 }
 
@@ -422,13 +556,10 @@ impl MarketData for LiveMarket {
             .caps
             .as_ref()
             .ok_or_else(|| PortError("no source of caps is set up".to_owned()))?;
-        let answer = client.caps(&ids(assets), self.time.now()).await?;
-        for note in answer.notes {
-            self.note(note);
-        }
+        let answer = client.caps(&self.ids(assets), self.time.now()).await?;
+        self.note_caps(answer.notes);
         let believed = self.without_collisions(client, assets, &answer.quotes);
-        let is_unarchived = lock(&self.unarchived).take() == Some(answer.fetched_at);
-        if (answer.is_new || is_unarchived)
+        if self.is_to_archive(answer.fetched_at)
             && let Err(PortError(cause)) = client.archive(answer.fetched_at, &believed)
         {
             self.note(cause);
@@ -446,11 +577,7 @@ impl MarketData for LiveMarket {
         assets: &[AssetPolicy],
     ) -> Result<BTreeMap<Ticker, PricePoint>, PortError> {
         let Some(client) = &self.caps else { return Ok(BTreeMap::new()) };
-        let ids = ids(assets);
-        let answer = client.caps(&ids, self.time.now()).await?;
-        if answer.is_new {
-            *lock(&self.unarchived) = Some(answer.fetched_at);
-        }
+        let answer = client.caps(&self.ids(assets), self.time.now()).await?;
         Ok(assets
             .iter()
             .filter_map(|asset| {
@@ -462,49 +589,27 @@ impl MarketData for LiveMarket {
     }
 
     async fn peg(&self, stablecoin: &Ticker) -> Result<Option<PricePoint>, PortError> {
-        let mut failure = None;
-        for (dollar, venue) in
-            DOLLARS.iter().flat_map(|dollar| self.venues.keys().map(move |venue| (dollar, venue)))
-        {
-            let Ok(dollar) = dollar.parse::<Ticker>() else { continue };
-            let direct = Symbol::new(stablecoin.clone(), dollar.clone());
-            let inverse = Symbol::new(dollar, stablecoin.clone());
-            let markets = match self.markets(venue).await {
-                Ok(markets) => markets,
-                Err(error) => {
-                    failure = Some(error);
-                    continue;
-                }
-            };
-            for symbol in [&direct, &inverse] {
-                let Some(rules) = markets.get(symbol) else { continue };
-                let points = match rules.active {
-                    true => self.prices(venue, std::slice::from_ref(symbol)).await,
-                    false => Ok(Vec::new()),
-                };
-                let now = self.time.now();
-                let told = points.map(|points| {
-                    let recent =
-                        |point: &PricePoint| now.since_ms(point.as_of) <= REFERENCE_AGE_MAX_MS;
-                    let point = points.into_iter().flatten().find(recent)?;
-                    let price = if *symbol == direct {
-                        point.price.get()
-                    } else {
-                        Decimal::ONE.checked_div(point.price.get())?
-                    };
-                    Some(PricePoint { price: Price::new(price), ..point })
-                });
-                match told {
-                    Ok(Some(point)) => return Ok(Some(point)),
-                    Ok(None) => {
-                        failure =
-                            Some(PortError(format!("{symbol} at {venue} tells no recent price")));
-                    }
-                    Err(error) => failure = Some(error),
-                }
+        if stablecoin.as_str() == DOLLAR {
+            let price = Price::new(Decimal::ONE);
+            return Ok(Some(PricePoint { price, as_of: self.time.now() }));
+        }
+        let mut silence = None;
+        for (other, most) in std::iter::once((DOLLAR, Decimal::MAX)).chain(COINS) {
+            let told = self.worth(stablecoin, other, most, &mut silence).await;
+            if told.is_some() {
+                return Ok(told);
             }
         }
-        failure.map_or(Ok(None), Err)
+        // What it says is minutes old: markets of now come first.
+        if let (Some(client), Some(id)) = (&self.caps, &self.stablecoin_id) {
+            let why = match client.stablecoin(id) {
+                Ok(point) if self.is_recent(point.as_of) => return Ok(Some(point)),
+                Ok(_) => PortError(format!("CoinGecko tells no recent price of {id}")),
+                Err(why) => why,
+            };
+            silence.get_or_insert(why);
+        }
+        silence.map_or(Ok(None), Err)
     }
 
     async fn depth(
@@ -544,8 +649,4 @@ async fn read_markets(api: &dyn ExchangeApi, old: Option<&Markets>) -> Result<Ma
         return Err(format!("its new market table has {seen} markets, the last one had {known}"));
     }
     Ok(markets)
-}
-
-fn ids(assets: &[AssetPolicy]) -> Vec<String> {
-    assets.iter().filter_map(|asset| asset.coingecko_id.clone()).collect()
 }

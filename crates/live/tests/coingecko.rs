@@ -4,14 +4,20 @@
 mod double;
 
 use double::{Double, START, VirtualTime, price, symbol, ticker, venue};
-use keel_core::policy::AssetPolicy;
+use keel_core::cycle::{CycleOptions, World, run_cycle};
+use keel_core::market::MarketRules;
+use keel_core::policy::{AssetPolicy, Policy, Settings};
 use keel_core::ports::{Clock, MarketData};
+use keel_core::state::State;
 use keel_core::strategy::STRATEGIES;
 use keel_core::time::{Timeframe, Timestamp};
 use keel_live::Venues;
 use keel_live::coingecko::{CoinGecko, CoinGeckoSettings, Key};
 use keel_live::market::LiveMarket;
 use keel_net::Lookup;
+use keel_sim::memory::MemoryStore;
+use keel_sim::models::CostModels;
+use keel_sim::paper::{PaperAccount, PaperBroker};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -342,6 +348,136 @@ fn f058_a_cap_whose_price_is_not_the_venues_is_refused_and_the_others_are_archiv
                 assert!(archive.is_err());
             }
         }
+    });
+}
+
+/// A market at one venue with BTC at 100 and USDC fallen to 0.9, and the caps of `client`.
+fn market(time: &Arc<VirtualTime>, client: CoinGecko) -> (LiveMarket, Arc<Double>) {
+    let double = Double::new(time);
+    let mut venues = Venues::new();
+    venues.insert(venue("double"), Arc::clone(&double) as _);
+    let market = LiveMarket::new(venues, Arc::clone(time) as _, ticker("USDT"), Some(client));
+    (market.with_stablecoin_id(Some("tether".to_owned())), double)
+}
+
+/// An answer about bitcoin and tether of the present.
+fn coins(time: &VirtualTime, bitcoin: &str, tether: &str) -> String {
+    let now = time.now();
+    format!(
+        r#"[{{"id":"bitcoin","current_price":{bitcoin},"market_cap":2.0e12,"last_updated":"{now}"}},
+           {{"id":"tether","current_price":{tether},"market_cap":8.0e10,"last_updated":"{now}"}}]"#
+    )
+}
+
+#[test]
+fn f057_coingecko_says_which_of_two_coins_fell_in_the_request_that_is_made_anyway() {
+    run(async {
+        for tether in ["1.001", "0.93"] {
+            let (host, time) = (Host::default(), VirtualTime::new());
+            host.reply("200 OK", "", &coins(&time, "100", tether));
+            let (market, double) = market(&time, client(&host, CoinGeckoSettings::default()).await);
+            {
+                let mut inner = double.inner();
+                let pair = symbol("USDC/USDT");
+                inner.markets.insert(pair.clone(), MarketRules::unlimited(pair.clone()));
+                inner.prices.insert(pair, price("0.9"));
+            }
+            let usdt = ticker("USDT");
+            let why = market.peg(&usdt).await.unwrap_err().0;
+            assert!(why.contains("which of them moved"), "{why}");
+            market.reference_prices(&[bitcoin("bitcoin")]).await.unwrap();
+            assert_eq!(market.peg(&usdt).await.unwrap().unwrap().price, price(tether));
+            assert!(host.requests.lock().unwrap()[0].contains("ids=bitcoin%2Ctether&"));
+            time.advance_ms(31 * 60_000);
+            market.peg(&usdt).await.unwrap_err();
+            // A fall in a market of now counts, whatever an answer of minutes ago says.
+            double.inner().prices.insert(symbol("USDC/USDT"), price("1.25"));
+            assert_eq!(market.peg(&usdt).await.unwrap().unwrap().price, price("0.8"));
+            assert_eq!(host.asked(), 1);
+        }
+    });
+}
+
+#[test]
+fn f057_the_id_of_another_coin_is_no_witness_of_the_stablecoin() {
+    run(async {
+        for (told, is_believed) in
+            [("64000", false), ("1.11", false), ("1.09", true), ("0.3", true)]
+        {
+            let (host, time) = (Host::default(), VirtualTime::new());
+            host.reply("200 OK", "", &coins(&time, "100", told));
+            let (market, _) = market(&time, client(&host, CoinGeckoSettings::default()).await);
+            market.reference_prices(&[bitcoin("bitcoin")]).await.unwrap();
+            match market.peg(&ticker("USDT")).await {
+                Ok(point) => assert!(is_believed && point.unwrap().price == price(told), "{told}"),
+                Err(why) => assert!(!is_believed && why.0.contains("another coin"), "{why}"),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_cap_is_compared_with_prices_of_its_own_time_and_a_refused_one_in_every_cycle() {
+    run(async {
+        let (host, time) = (Host::default(), VirtualTime::new());
+        host.reply("200 OK", "", &coins(&time, "100", "1"));
+        let (market, double) = market(&time, client(&host, CoinGeckoSettings::default()).await);
+        let believed = async |cost: &str| {
+            double.inner().prices.insert(symbol("BTC/USDT"), price(cost));
+            market.prices(&venue("double"), &[symbol("BTC/USDT")]).await.unwrap();
+            let caps = market.caps(&[bitcoin("bitcoin")]).await.unwrap();
+            assert_eq!(market.refused_caps().is_empty(), !caps.is_empty());
+            !caps.is_empty()
+        };
+        assert!(believed("100").await);
+        time.advance_ms(31 * 60_000);
+        assert!(believed("150").await, "CoinGecko is away, and the market has moved since");
+        host.reply("200 OK", "", &coins(&time, "100", "1"));
+        time.advance_ms(60_000);
+        assert!(!believed("150").await, "prices of one time that differ");
+        assert!(believed("105").await, "asked again in the next cycle, without a request");
+        assert!(!believed("150").await);
+        let asked = host.asked();
+        time.advance_ms(31 * 60_000);
+        assert!(!believed("100").await, "an old answer acquits no id either");
+        assert_eq!((asked, host.asked()), (3, 4), "away again");
+    });
+}
+
+/// With bars of a day a cap was read once a day, and was more than a day old before midnight.
+#[test]
+fn caps_are_taken_in_every_cycle_from_the_answer_that_is_there() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (host, time) = (Host::default(), VirtualTime::new());
+        let settings = CoinGeckoSettings {
+            archive: Some(directory.path().to_owned()),
+            ..CoinGeckoSettings::default()
+        };
+        let (market, double) = market(&time, client(&host, settings).await);
+        double.inner().candles.insert(symbol("BTC/USDT"), Vec::new());
+        let policy = Policy {
+            settings: Settings::default(),
+            stablecoin: ticker("USDT"),
+            assets: vec![AssetPolicy { trend_interval: Timeframe::D1, ..bitcoin("bitcoin") }],
+            parked: Vec::new(),
+        };
+        let account = PaperAccount::default();
+        let mut broker = PaperBroker::new(&market, ticker("USDT"), CostModels::default(), account);
+        let (mut store, mut state) = (MemoryStore::default(), State::default());
+        for cycle in 0..30 {
+            host.reply("200 OK", "", &coins(&time, "100", "1"));
+            let mut world =
+                World { clock: &*time, market: &market, broker: &mut broker, store: &mut store };
+            let options = CycleOptions::default();
+            run_cycle(&mut world, &policy, &mut state, &options).await.unwrap();
+            let as_of = state.assets[&ticker("BTC")].market_cap_as_of.unwrap();
+            assert!(time.now().since_ms(as_of) < 1000, "cycle {cycle}: {as_of}");
+            assert_eq!(host.asked(), cycle + 1);
+            time.advance_ms(10 * 60_000);
+        }
+        let archive = std::fs::read_to_string(directory.path().join("BTC.csv")).unwrap();
+        assert_eq!(archive.lines().count(), 1 + 5, "a row an hour: {archive}");
     });
 }
 

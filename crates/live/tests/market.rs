@@ -315,8 +315,8 @@ fn f057_a_market_of_the_stablecoin_that_does_not_tell_is_no_missing_market() {
     };
     let say = |market: &str, last: &str, minutes_old: i64| {
         let as_of = Some(desk.time.now().plus_ms(-minutes_old * 60_000));
-        let quote =
-            TickerQuote { symbol: symbol(market), last: price(last), as_of, ..desk.quote() };
+        let (last, sides) = (price(last), Some(price(last)));
+        let quote = TickerQuote { symbol: symbol(market), last, bid: sides, ask: sides, as_of };
         desk.venue.inner().quotes = Some(vec![quote]);
     };
     let peg = || block_on(desk.market.peg(&ticker("USDT")));
@@ -330,6 +330,65 @@ fn f057_a_market_of_the_stablecoin_that_does_not_tell_is_no_missing_market() {
     list("USDC/USDT", true);
     say("USDC/USDT", "1.25", 30);
     assert_eq!(peg().unwrap().unwrap().price, price("0.8"), "another one tells");
+}
+
+impl Desk {
+    /// Lists markets and lets each tell its last price, bid and ask.
+    fn tell(&self, markets: &[(&str, [&str; 3])]) {
+        let quote = |(name, [last, bid, ask]): &(&str, [&str; 3])| TickerQuote {
+            symbol: symbol(name),
+            last: price(last),
+            bid: Some(price(bid)),
+            ask: Some(price(ask)),
+            as_of: Some(self.time.now()),
+        };
+        let mut inner = self.venue.inner();
+        inner.quotes = Some(markets.iter().map(quote).collect());
+        for (name, _) in markets {
+            inner.markets.insert(symbol(name), MarketRules::unlimited(symbol(name)));
+        }
+    }
+
+    fn peg(&self, stablecoin: &str) -> Result<Option<Price>, String> {
+        let told = block_on(self.market.peg(&ticker(stablecoin)));
+        told.map(|point| point.map(|point| point.price)).map_err(|error| error.0)
+    }
+}
+
+/// In March 2023 USDC fell to 0.88, and USDT was worth a dollar.
+#[test]
+fn f057_another_coin_that_falls_is_no_price_of_the_stablecoin() {
+    let desk = Desk::new(1);
+    let fell = ("USDC/USDT", ["0.9", "0.899", "0.901"]);
+    desk.tell(&[fell]);
+    let why = desk.peg("USDT").unwrap_err();
+    assert!(why.contains("USDC/USDT at double") && why.contains("which of them moved"), "{why}");
+
+    let desk = Desk::new(1);
+    desk.tell(&[fell, ("DAI/USDT", ["1.001", "1", "1.002"])]);
+    let told = desk.peg("USDT").unwrap().unwrap().to_f64();
+    assert!((told - 0.999).abs() < 1e-4, "a third coin tells which of them moved: {told}");
+
+    let desk = Desk::new(1);
+    desk.tell(&[fell, ("USDT/USD", ["1.002", "1.001", "1.003"])]);
+    assert_eq!(desk.peg("USDT"), Ok(Some(price("1.002"))), "dollars are asked first");
+
+    let desk = Desk::new(1);
+    desk.tell(&[("USDC/USDT", ["0.98", "0.979", "0.981"])]);
+    let told = desk.peg("USDT").unwrap().unwrap().to_f64();
+    assert!(told > 1.02, "within what two coins differ by: {told}");
+    assert_eq!(desk.peg("USD"), Ok(Some(price("1"))), "a dollar is a dollar");
+}
+
+#[test]
+fn f057_a_single_wild_trade_of_the_stablecoin_counts_as_its_book_allows() {
+    let desk = Desk::new(1);
+    for (last, told) in [("0.2", "0.999"), ("7", "1.001"), ("1", "1")] {
+        desk.tell(&[("USDT/USD", [last, "0.999", "1.001"])]);
+        assert_eq!(desk.peg("USDT"), Ok(Some(price(told))), "{last}");
+    }
+    desk.tell(&[("USDT/USD", ["1", "0.7", "0.71"])]);
+    assert_eq!(desk.peg("USDT"), Ok(Some(price("0.71"))), "nor is a fall hidden");
 }
 
 #[test]

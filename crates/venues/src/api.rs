@@ -100,10 +100,37 @@ pub struct VenueFacts {
     pub tells_key_rights: bool,
     /// The most candles that one request gives.
     pub candles_per_request: usize,
+    /// Lengths of bars that the venue serves on our grid, by our names, and its names for them.
+    pub timeframes: &'static [(&'static str, &'static str)],
+    /// The most closed candles of a market that the venue can ever give, where it keeps only the
+    /// newest: an asset there never has a longer history, however long it has been listed.
+    pub history_max: Option<usize>,
     /// The limits that the transport keeps; requests name them in their [`Charge`](crate::http::Charge).
     pub buckets: &'static [Bucket],
     /// What the venue's headers say about the use of its limits.
     pub used: fn(&Reply) -> Vec<Used>,
+}
+
+impl VenueFacts {
+    /// The lengths of bars that the venue serves.
+    pub fn served(&self) -> impl Iterator<Item = Timeframe> + '_ {
+        self.timeframes.iter().filter_map(|(ours, _)| ours.parse().ok())
+    }
+
+    /// The venue's name for bars of this length.
+    ///
+    /// # Errors
+    /// When it has none; nothing was sent then.
+    pub fn timeframe(&self, timeframe: Timeframe) -> Answer<&'static str> {
+        let found = self.timeframes.iter().find(|(ours, _)| *ours == timeframe.name());
+        found.map(|(_, theirs)| *theirs).ok_or_else(|| {
+            let known: Vec<&str> = self.timeframes.iter().map(|(ours, _)| *ours).collect();
+            let (id, known) = (self.id, known.join(" "));
+            ApiError::NotSent(format!(
+                "{id} has no candles of {timeframe}; expected one of {known}"
+            ))
+        })
+    }
 }
 
 /// A limit of a venue: so many units in so long. The transport plans with 80 % of it.

@@ -46,6 +46,22 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 1000,
+    timeframes: &[
+        ("1m", "1m"),
+        ("3m", "3m"),
+        ("5m", "5m"),
+        ("15m", "15m"),
+        ("30m", "30m"),
+        ("1h", "1h"),
+        ("2h", "2h"),
+        ("4h", "4h"),
+        ("6h", "6h"),
+        ("8h", "8h"),
+        ("12h", "12h"),
+        ("1d", "1d"),
+        ("1w", "1w"),
+    ],
+    history_max: None,
     buckets: &[
         Bucket { name: "weight", units: 6000, per: Duration::from_secs(60) },
         Bucket { name: "orders", units: 50, per: Duration::from_secs(10) },
@@ -295,7 +311,7 @@ impl ExchangeApi for Binance {
     ) -> Answer<Vec<Candle>> {
         let limit = limit.clamp(1, FACTS.candles_per_request);
         let mut parameters = vec![
-            ("interval", timeframe.name().to_owned()),
+            ("interval", FACTS.timeframe(timeframe)?.to_owned()),
             ("limit", limit.to_string()),
             ("symbol", market_id(symbol)),
         ];

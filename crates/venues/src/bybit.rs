@@ -47,6 +47,21 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 1000,
+    timeframes: &[
+        ("1m", "1"),
+        ("3m", "3"),
+        ("5m", "5"),
+        ("15m", "15"),
+        ("30m", "30"),
+        ("1h", "60"),
+        ("2h", "120"),
+        ("4h", "240"),
+        ("6h", "360"),
+        ("12h", "720"),
+        ("1d", "D"),
+        ("1w", "W"),
+    ],
+    history_max: None,
     buckets: &[
         Bucket { name: "address", units: 600, per: Duration::from_secs(5) },
         Bucket { name: "order", units: 20, per: Duration::from_secs(1) },
@@ -116,7 +131,7 @@ impl ExchangeApi for Bybit {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Answer<Vec<Candle>> {
-        let interval = interval(timeframe)?;
+        let interval = FACTS.timeframe(timeframe)?;
         let limit = limit.clamp(1, FACTS.candles_per_request);
         let mut query =
             format!("category=spot&symbol={}&interval={interval}&limit={limit}", name(symbol));
@@ -466,22 +481,4 @@ fn name(symbol: &Symbol) -> String {
 
 fn endless() -> ApiError {
     wire::unknown(format!("the list did not end after {PAGES_MAX} pages"))
-}
-
-fn interval(timeframe: Timeframe) -> Answer<&'static str> {
-    Ok(match timeframe.name() {
-        "1m" => "1",
-        "3m" => "3",
-        "5m" => "5",
-        "15m" => "15",
-        "30m" => "30",
-        "1h" => "60",
-        "2h" => "120",
-        "4h" => "240",
-        "6h" => "360",
-        "12h" => "720",
-        "1d" => "D",
-        "1w" => "W",
-        other => return Err(ApiError::NotSent(format!("bybit has no candles of {other}"))),
-    })
 }

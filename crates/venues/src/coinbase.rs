@@ -51,6 +51,18 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 300,
+    timeframes: &[
+        ("1m", "ONE_MINUTE"),
+        ("5m", "FIVE_MINUTE"),
+        ("15m", "FIFTEEN_MINUTE"),
+        ("30m", "THIRTY_MINUTE"),
+        ("1h", "ONE_HOUR"),
+        ("2h", "TWO_HOUR"),
+        ("4h", "FOUR_HOUR"),
+        ("6h", "SIX_HOUR"),
+        ("1d", "ONE_DAY"),
+    ],
+    history_max: None,
     buckets: &[
         Bucket { name: "private", units: 30, per: Duration::from_secs(1) },
         Bucket { name: "public", units: 10, per: Duration::from_secs(1) },
@@ -71,19 +83,6 @@ const ORDERS: &str = "orders/historical/batch";
 const ROUNDED_MOST: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// Tickers asked for at the same time; the venue has no question for several that gives last prices.
 const TICKERS_AT_ONCE: usize = 4;
-
-/// Lengths of bars in seconds and the venue's names for them.
-const GRANULARITIES: [(u32, &str); 9] = [
-    (60, "ONE_MINUTE"),
-    (300, "FIVE_MINUTE"),
-    (900, "FIFTEEN_MINUTE"),
-    (1800, "THIRTY_MINUTE"),
-    (3600, "ONE_HOUR"),
-    (7200, "TWO_HOUR"),
-    (14_400, "FOUR_HOUR"),
-    (21_600, "SIX_HOUR"),
-    (86_400, "ONE_DAY"),
-];
 
 type Parameters = Vec<(&'static str, String)>;
 
@@ -376,13 +375,7 @@ impl ExchangeApi for Coinbase {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Answer<Vec<Candle>> {
-        let seconds = timeframe.seconds();
-        let granularity = GRANULARITIES.iter().find(|(known, _)| *known == seconds);
-        let Some((_, granularity)) = granularity else {
-            return Err(ApiError::NotSent(format!(
-                "coinbase has no {timeframe} candles; it has 1m 5m 15m 30m 1h 2h 4h 6h 1d"
-            )));
-        };
+        let (seconds, granularity) = (timeframe.seconds(), FACTS.timeframe(timeframe)?);
         let limit = limit.clamp(1, FACTS.candles_per_request);
         let length = i64::from(seconds) * i64::try_from(limit).unwrap_or(1);
         let range = |now_ms: i64| {
@@ -391,7 +384,7 @@ impl ExchangeApi for Coinbase {
             vec![
                 ("start", start.to_string()),
                 ("end", (start + length).to_string()),
-                ("granularity", (*granularity).to_owned()),
+                ("granularity", granularity.to_owned()),
             ]
         };
         let path = format!("market/products/{}/candles", product_id(symbol));

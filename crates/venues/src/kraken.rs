@@ -49,6 +49,18 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: true,
     candles_per_request: 720,
+    // Its weeks begin on Thursdays, so they are not ours.
+    timeframes: &[
+        ("1m", "1"),
+        ("5m", "5"),
+        ("15m", "15"),
+        ("30m", "30"),
+        ("1h", "60"),
+        ("4h", "240"),
+        ("1d", "1440"),
+    ],
+    // The newest 720 bars, of which the last is still open, whatever `since` asks for.
+    history_max: Some(719),
     buckets: &[
         // Counters that fall with time; the figures of the lowest tier of accounts. One that holds 15 and
         // falls by one in three seconds is never full when no 45 seconds hold more than 15.
@@ -71,9 +83,6 @@ const CANCEL_ORDER: [Charge; 1] = [Charge { bucket: "trading", units: 8 }];
 const PAGES_MAX: usize = 20;
 /// Trades that one question by id may name.
 const TRADES_PER_QUERY: usize = 20;
-
-/// Minutes of the bars that the venue has.
-const INTERVALS: [u32; 8] = [1, 5, 15, 30, 60, 240, 1440, 10_080];
 
 type Parameters = Vec<(&'static str, String)>;
 
@@ -305,13 +314,8 @@ impl ExchangeApi for Kraken {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Answer<Vec<Candle>> {
-        let minutes = timeframe.seconds() / 60;
-        if !INTERVALS.contains(&minutes) {
-            return Err(ApiError::NotSent(format!(
-                "kraken has no {timeframe} candles; it has 1m 5m 15m 30m 1h 4h 1d 1w"
-            )));
-        }
-        let mut fields = vec![("pair", pair_name(symbol)), ("interval", minutes.to_string())];
+        let interval = FACTS.timeframe(timeframe)?.to_owned();
+        let mut fields = vec![("pair", pair_name(symbol)), ("interval", interval)];
         if let Some(since) = since {
             // The venue gives what comes after the bar that `since` names.
             let before = since.ms().div_euclid(1000) - i64::from(timeframe.seconds());

@@ -49,6 +49,22 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: true,
     tells_key_rights: true,
     candles_per_request: 1500,
+    // Its weeks begin on Thursdays, so they are not ours.
+    timeframes: &[
+        ("1m", "1min"),
+        ("3m", "3min"),
+        ("5m", "5min"),
+        ("15m", "15min"),
+        ("30m", "30min"),
+        ("1h", "1hour"),
+        ("2h", "2hour"),
+        ("4h", "4hour"),
+        ("6h", "6hour"),
+        ("8h", "8hour"),
+        ("12h", "12hour"),
+        ("1d", "1day"),
+    ],
+    history_max: None,
     buckets: &[
         Bucket { name: "public", units: 2000, per: Duration::from_secs(30) },
         Bucket { name: "spot", units: SPOT_UNITS, per: Duration::from_secs(30) },
@@ -162,7 +178,7 @@ impl ExchangeApi for Kucoin {
         since: Option<Timestamp>,
         limit: usize,
     ) -> Answer<Vec<Candle>> {
-        let (code, name) = (self.code(symbol), candle_name(timeframe)?);
+        let (code, name) = (self.code(symbol), FACTS.timeframe(timeframe)?);
         let limit = limit.clamp(1, FACTS.candles_per_request);
         let span_ms = timeframe.ms() * i64::try_from(limit).unwrap_or(i64::MAX / timeframe.ms());
         let query = move |now_ms: i64| {
@@ -570,23 +586,4 @@ fn signed(
         headers.push(("Content-Type", "application/json".to_owned()));
     }
     headers
-}
-
-fn candle_name(timeframe: Timeframe) -> Answer<&'static str> {
-    Ok(match timeframe.name() {
-        "1m" => "1min",
-        "3m" => "3min",
-        "5m" => "5min",
-        "15m" => "15min",
-        "30m" => "30min",
-        "1h" => "1hour",
-        "2h" => "2hour",
-        "4h" => "4hour",
-        "6h" => "6hour",
-        "8h" => "8hour",
-        "12h" => "12hour",
-        "1d" => "1day",
-        "1w" => "1week",
-        other => return Err(ApiError::NotSent(format!("kucoin has no candles of {other}"))),
-    })
 }

@@ -53,6 +53,22 @@ static FACTS: VenueFacts = VenueFacts {
     needs_password: true,
     tells_key_rights: true,
     candles_per_request: 300,
+    // Bars of six hours and more are asked for by UTC days.
+    timeframes: &[
+        ("1m", "1m"),
+        ("3m", "3m"),
+        ("5m", "5m"),
+        ("15m", "15m"),
+        ("30m", "30m"),
+        ("1h", "1H"),
+        ("2h", "2H"),
+        ("4h", "4H"),
+        ("6h", "6Hutc"),
+        ("12h", "12Hutc"),
+        ("1d", "1Dutc"),
+        ("1w", "1Wutc"),
+    ],
+    history_max: None,
     // Each address has a limit of its own.
     buckets: &[
         bucket("/api/v5/public/time", 10),
@@ -98,25 +114,6 @@ fn reference(of: Reference<'_>) -> (&'static str, String) {
         Reference::Venue(id) => ("ordId", id.to_owned()),
         Reference::Client(id) => ("clOrdId", id.as_str().to_owned()),
     }
-}
-
-/// The venue's name of a timeframe; bars of six hours and more are asked for by UTC days.
-fn bar(timeframe: Timeframe) -> Answer<&'static str> {
-    Ok(match timeframe.name() {
-        name @ ("1m" | "3m" | "5m" | "15m" | "30m") => name,
-        "1h" => "1H",
-        "2h" => "2H",
-        "4h" => "4H",
-        "6h" => "6Hutc",
-        "12h" => "12Hutc",
-        "1d" => "1Dutc",
-        "1w" => "1Wutc",
-        name => {
-            return Err(ApiError::NotSent(format!(
-                "okx has no candles of {name}; expected one of 1m 3m 5m 15m 30m 1h 2h 4h 6h 12h 1d 1w"
-            )));
-        }
-    })
 }
 
 impl Okx {
@@ -310,7 +307,7 @@ impl ExchangeApi for Okx {
         limit: usize,
     ) -> Answer<Vec<Candle>> {
         let limit = limit.clamp(1, FACTS.candles_per_request);
-        let bar = bar(timeframe)?;
+        let bar = FACTS.timeframe(timeframe)?;
         let old_at = |now_ms: i64| {
             since.is_some_and(|since| since.ms() < now_ms - RECENT_CANDLES * timeframe.ms())
         };

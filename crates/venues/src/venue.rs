@@ -49,3 +49,29 @@ pub static VENUES: &[Venue] =
 pub fn venue(id: &str) -> Option<&'static Venue> {
     VENUES.iter().find(|venue| venue.facts.id == id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keel_core::time::{TIMEFRAMES, Timeframe};
+
+    #[test]
+    fn bars_that_a_venue_does_not_serve_on_our_grid_have_no_name_there() {
+        for (id, missing) in [
+            ("binance", ""),
+            ("okx", "8h"),
+            ("bybit", "8h"),
+            ("kraken", "3m 2h 6h 8h 12h 1w"),
+            ("kucoin", "1w"),
+            ("coinbase", "3m 8h 12h 1w"),
+        ] {
+            let facts = venue(id).unwrap().facts;
+            let missing: Vec<&str> = missing.split_whitespace().collect();
+            assert_eq!(facts.served().count() + missing.len(), TIMEFRAMES.len(), "{id}");
+            for (_, name) in TIMEFRAMES {
+                let timeframe: Timeframe = name.parse().unwrap();
+                assert_eq!(facts.timeframe(timeframe).is_err(), missing.contains(&name), "{id}");
+            }
+        }
+    }
+}

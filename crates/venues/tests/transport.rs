@@ -395,6 +395,8 @@ const FACTS_OF_TEST: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: false,
     candles_per_request: 1,
+    timeframes: &[],
+    history_max: None,
     buckets: &[],
     used: |_| Vec::new(),
 };

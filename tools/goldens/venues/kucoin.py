@@ -103,7 +103,7 @@ def public(f):
     f.case("the newest candles", {"method": "candles", "symbol": "BTC/USDT", "timeframe": "1h", "limit": 2},
            lambda x: x.fetch_ohlcv("BTC/USDT", "1h", None, 2), ok(newest), forge.candles)
     for timeframe, since in (("1m", 1759996800000), ("15m", 1759996800000), ("4h", 1759968000000), ("8h", 1759968000000),
-                             ("1d", 1759968000000), ("1w", 1759968000000)):
+                             ("1d", 1759968000000)):
         row = [str(since // 1000), "0.00001234", "0.0000125", "0.000013", "0.000012", "123456789", "1543.2"]
         f.case(f"candles of {timeframe} since a moment",
                {"method": "candles", "symbol": "SHIB/USDT", "timeframe": timeframe, "since": since, "limit": 500},

@@ -1,6 +1,8 @@
 //! The one table of fields. Validation, defaults, the JSON Schema, the reference page, the starter
 //! and the nearest-key search all read it, so they cannot disagree.
 
+use keel_core::time::{TIMEFRAMES, Timeframe};
+
 mod rows;
 
 pub use rows::SECTIONS;
@@ -157,7 +159,7 @@ impl Kind {
                 format!("a number above {} and at most {}", bounds.min, bounds.max)
             }
             Self::Decimal(bounds) => format!("a number, {} to {}", bounds.min, bounds.max),
-            Self::Interval => format!("a bar length in seconds: {}", interval_list()),
+            Self::Interval => format!("a bar length in seconds: {}", interval_list(timeframes())),
             Self::Choice(names) => match names().as_slice() {
                 [only] => format!("\"{only}\""),
                 names => format!("one of {}", names.join(", ")),
@@ -259,10 +261,14 @@ pub(crate) fn log_level(name: &str) -> Option<LogLevel> {
     LOG_LEVELS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, level)| *level)
 }
 
-fn interval_list() -> String {
-    let names: Vec<String> = keel_core::time::TIMEFRAMES
-        .iter()
-        .map(|(seconds, name)| format!("{seconds} ({name})"))
-        .collect();
+/// Every length of bars.
+pub(crate) fn timeframes() -> impl Iterator<Item = Timeframe> {
+    TIMEFRAMES.iter().filter_map(|(seconds, _)| Timeframe::from_seconds(u64::from(*seconds)))
+}
+
+/// Lengths of bars as they are typed, with their names.
+pub(crate) fn interval_list(timeframes: impl Iterator<Item = Timeframe>) -> String {
+    let names: Vec<String> =
+        timeframes.map(|timeframe| format!("{} ({timeframe})", timeframe.seconds())).collect();
     names.join(", ")
 }

@@ -232,7 +232,7 @@ const LIMITS: &[Field] = &[
     field("max_orders_per_day", Kind::Whole { min: 0, max: 1_000_000 }, "most orders in one UTC day; the count survives restarts").default("2000"),
     field("max_turnover_per_cycle", decimal("0", "1000"), "largest value of the orders of one cycle, as a multiple of the portfolio").default("2"),
     field("max_turnover_per_day", decimal("0", "100000"), "largest value of the orders of one UTC day, as a multiple of the portfolio").default("24"),
-    field("max_depeg", above("0", "1"), "largest distance of the primary stablecoin from one dollar, as a fraction").default("0.03"),
+    field("max_depeg", above("0", "1"), "how far below one dollar the primary stablecoin may be, as a fraction").default("0.03"),
 ];
 
 const COINGECKO: &[Field] = &[
@@ -240,7 +240,7 @@ const COINGECKO: &[Field] = &[
     field("api_key", Kind::Secret, "API key; without one the keyless limits apply").nullable()
         .example("\"${KEEL_COINGECKO_KEY}\""),
     field("plan", Kind::Choice(|| vec!["demo", "pro"]), "which plan the key belongs to").default("\"demo\""),
-    field("archive_dir", Kind::Path, "directory of append-only files with every market capitalisation that was used and its fetch time; when absent, marketcap beside the status file").nullable(),
+    field("archive_dir", Kind::Path, "directory of append-only files with the market capitalisations that were used and their fetch time, a row an hour; when absent, marketcap beside the status file").nullable(),
     field("max_price_deviation", above("0", "10"), "largest distance of its price from the exchange's before an id is taken for the wrong coin, as a fraction").default("0.10"),
 ];
 
@@ -248,7 +248,7 @@ const ASSETS: &[Field] = &[
     field("ticker", Kind::Ticker, "name of the asset; each occurs once").required().example("\"BTC\""),
     field("level", Kind::Whole { min: 0, max: 100 }, "0 stablecoin, 1 major, 2 and above altcoin").required().example("1"),
     field("exchange", Kind::Venue, "where it is held and traded; N/A or null for a stablecoin").tradable().example("\"binance\""),
-    field("coingecko_id", Kind::CoinGeckoId, "id at CoinGecko, for the market capitalisation").tradable().example("\"bitcoin\""),
+    field("coingecko_id", Kind::CoinGeckoId, "id at CoinGecko, for the market capitalisation; for the primary stablecoin, a witness of its price in dollars").tradable().example("\"bitcoin\""),
     field("position_interval", Kind::Interval, "bar length of the position signal, in seconds; 0 or absent for a stablecoin").tradable().example("3600"),
     field("trend_interval", Kind::Interval, "bar length of the trend signal, in seconds; 0 or absent for a stablecoin").tradable().example("14400"),
     field("strategy_file", Kind::FileName, "strategy file in portfolio_strategies_dir; written with the defaults when it does not exist").tradable()

@@ -241,6 +241,34 @@ fn what_only_a_start_reads_waits_for_the_next_one() {
 }
 
 #[test]
+fn another_primary_stablecoin_waits_for_the_next_start_and_the_rest_of_the_edit_with_it() {
+    let desk = Desk::new();
+    let first = SEED_SHAPED.to_owned();
+    let mut reloader = Reloader::new(desk.load(&first).unwrap());
+    let running = reloader.current().clone();
+    let other = first
+        .replacen("\"ticker\": \"USDC\"", "\"ticker\": \"DAI\"", 1)
+        .replacen("\"ticker\": \"USDT\"", "\"ticker\": \"USDC\"", 1)
+        .replacen("12.50", "20", 1);
+    let waiting = [
+        "bot_settings.min_order_value_usd",
+        "portfolio_assets[0].ticker",
+        "portfolio_assets[2].ticker",
+    ];
+    let waits =
+        ReloadOutcome::Changed { paths: Vec::new(), waiting: waiting.map(str::to_owned).into() };
+    assert_eq!(reloader.offer(desk.load(&other)), waits);
+    assert_eq!(*reloader.current(), running, "prices and the paper account are in the first one");
+    assert_eq!(reloader.offer(desk.load(&other)), ReloadOutcome::Unchanged, "told once");
+    let back = ReloadOutcome::Changed { paths: Vec::new(), waiting: Vec::new() };
+    assert_eq!(reloader.offer(desk.load(&first)), back);
+    let with_id = first.replacen("\"coingecko_id\": null", "\"coingecko_id\": \"tether\"", 1);
+    let waiting = vec!["portfolio_assets[0].coingecko_id".to_owned()];
+    let waits = ReloadOutcome::Changed { paths: Vec::new(), waiting };
+    assert_eq!(reloader.offer(desk.load(&with_id)), waits);
+}
+
+#[test]
 fn an_exchange_that_the_start_did_not_connect_to_waits_for_the_next_one() {
     let desk = Desk::new();
     let first = edited("\"binance\": {", "\"okx\": {}, \"binance\": {");

@@ -1,7 +1,8 @@
 //! Mistakes, and what is said about them.
 
 use crate::support::{Desk, SEED_SHAPED, edited};
-use keel_config::{ProblemKind, load, load_for_venues};
+use keel_config::{ProblemKind, load, load_for_trading, load_for_venues};
+use keel_core::time::Timeframe;
 use proptest::prelude::*;
 
 const TEN_MISTAKES: &str = r#"{
@@ -191,6 +192,62 @@ fn exchanges_that_the_program_does_not_have_are_refused() {
     assert!(errors.to_string().contains("is not a supported exchange"), "{errors}");
     assert!(errors.to_string().contains("did you mean binanceus?"), "{errors}");
     assert!(load_for_venues(&path, &|_| None, &["binance"]).is_ok());
+}
+
+#[test]
+fn intervals_whose_candles_an_exchange_does_not_have_are_refused_for_trading_only() {
+    let desk = Desk::new();
+    let bars = |venue: &str| {
+        let names = match venue {
+            "binance" => "1m 1h 4h 8h 1d 1w",
+            "okx" => "1h 4h 1d 1w",
+            "kraken" => "1h 4h 1d",
+            _ => return None,
+        };
+        names.split(' ').map(|name| name.parse().ok()).collect::<Option<Vec<Timeframe>>>()
+    };
+    let eth = |venue: &str, position: u32, trend: u32| {
+        let asset = format!(
+            r#"{{ "ticker": "ETH", "level": 1, "exchange": "{venue}", "coingecko_id": "ethereum",
+            "position_interval": {position}, "trend_interval": {trend},
+            "strategy_file": "ETH.json", "strategy_name": "keltner_channel" }},
+            {{ "ticker": "USDC", "level": 0 }}"#
+        );
+        edited("{ \"ticker\": \"USDC\", \"level\": 0 }", &asset).replacen(
+            "\"binance\": {",
+            &format!("\"{venue}\": {{}}, \"binance\": {{"),
+            1,
+        )
+    };
+    let told = |text: &str| {
+        let path = desk.write("config.json", text);
+        load(&path, &|_| None).unwrap();
+        load_for_trading(&path, &|_| None, &bars).map_or_else(|e| desk.shown(&e), |_| String::new())
+    };
+    assert_eq!(told(SEED_SHAPED), "");
+    assert_eq!(told(&eth("okx", 3600, 604_800)), "");
+    assert_eq!(told(&eth("elsewhere", 180, 14_400)), "", "nobody knows what it has");
+    let position = told(&eth("okx", 28_800, 14_400));
+    assert!(position.starts_with("DIR/config.json:"), "{position}");
+    assert!(
+        position.ends_with(
+            ": portfolio_assets[2].position_interval: 28800 (8h), and okx has no such candles; \
+             expected one that okx has: 3600 (1h), 14400 (4h), 86400 (1d), 604800 (1w)"
+        ),
+        "{position}"
+    );
+    // The trend of the one needs the candles of the other.
+    let weekly = eth("kraken", 3600, 14_400).replacen("14400.0", "604800", 1);
+    let trend = told(&weekly);
+    assert!(
+        trend.ends_with(
+            ": portfolio_assets[1].trend_interval: 604800 (1w), and kraken has no such candles of \
+             ETH: a trend needs those of all tradable assets; expected one that all their \
+             exchanges have: 3600 (1h), 14400 (4h), 86400 (1d)"
+        ),
+        "{trend}"
+    );
+    assert_eq!(trend.lines().count(), 1, "{trend}");
 }
 
 proptest! {

@@ -233,6 +233,8 @@ impl Double {
             needs_password: false,
             tells_key_rights: false,
             candles_per_request: 100,
+            timeframes: &[],
+            history_max: None,
             buckets: &[],
             used: |_| Vec::new(),
         }));

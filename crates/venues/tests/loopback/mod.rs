@@ -23,6 +23,8 @@ pub static FACTS: VenueFacts = VenueFacts {
     needs_password: false,
     tells_key_rights: false,
     candles_per_request: 1,
+    timeframes: &[],
+    history_max: None,
     buckets: &[Bucket { name: "weight", units: 6000, per: Duration::from_secs(60) }],
     used: |_| Vec::new(),
 };
