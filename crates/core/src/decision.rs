@@ -295,7 +295,7 @@ impl fmt::Display for Reason {
             ),
             Self::StablecoinDepegged { price, limit } => write!(
                 f,
-                "the primary stablecoin is worth {} dollars, more than {} % off",
+                "the primary stablecoin is worth {} dollars, more than {} % below one",
                 price.get().normalize(),
                 (limit * Decimal::ONE_HUNDRED).normalize()
             ),

@@ -498,6 +498,10 @@ impl MarketData for LiveMarket {
         Ok(markets)
     }
 
+    fn history_max(&self, venue: &VenueId) -> Option<usize> {
+        self.api(venue).ok()?.facts().history_max
+    }
+
     async fn candles(
         &self,
         venue: &VenueId,

@@ -112,7 +112,7 @@ const BOT_SETTINGS: &[Field] = &[
         .default("0.01"),
     field("signal_confirmation_cycles", Kind::Whole { min: 1, max: 1000 }, "a signal counts only if this many of the last closed candles carry it")
         .default("1"),
-    field("indicator_history_size", Kind::Whole { min: 10, max: 100_000 }, "candles fetched first")
+    field("indicator_history_size", Kind::Whole { min: 10, max: 100_000 }, "candles fetched first; an asset whose market is younger than so many trend candles (1,000 days of daily ones) waits with its trend, unless all are")
         .default("1000"),
     field("max_indicator_history_size", Kind::Whole { min: 10, max: 100_000 }, "candles fetched at most, while there is no signal yet")
         .default("5000"),

@@ -72,6 +72,8 @@ pub(crate) struct Faults {
     pub(crate) no_candles_from: Option<Timestamp>,
     /// Whose four-hour candles cannot be read, and when.
     pub(crate) unread_trends: Option<(BTreeSet<Ticker>, Range<Timestamp>)>,
+    /// A venue that shows the newest candles only, and how many.
+    pub(crate) keeps: Option<(VenueId, usize)>,
     /// What is said of the stablecoin from which moment on; before, no market tells.
     pub(crate) peg: Vec<(Timestamp, Peg)>,
     /// Prices are quotes of venues instead of recorded ones: which, from which moment on.
@@ -87,6 +89,7 @@ impl Faults {
             unread_before: None,
             no_candles_from: None,
             unread_trends: None,
+            keeps: None,
             peg: Vec::new(),
             quotes: Vec::new(),
         }
@@ -203,7 +206,12 @@ impl MarketData for FaultyMarket<'_> {
         {
             return Err(PortError(format!("four-hour candles of {symbol}: no answer")));
         }
+        let limit = self.history_max(venue).map_or(limit, |most| most.min(limit));
         self.inner.candles(venue, symbol, timeframe, limit).await
+    }
+
+    fn history_max(&self, venue: &VenueId) -> Option<usize> {
+        self.faults.keeps.as_ref().filter(|(keeps, _)| keeps == venue).map(|(_, most)| *most)
     }
 
     async fn prices(

@@ -136,6 +136,23 @@ fn an_asset_whose_trend_has_another_length_keeps_nobody_waiting_for_ever() {
     }
 }
 
+/// What a venue keeps to itself does not make a market young.
+#[test]
+fn assets_of_a_venue_that_shows_few_candles_take_part_in_trends_beside_the_others() {
+    for from_seed in [470, 480, 490] {
+        let mut scenario = on_several_venues(from_seed);
+        let size = scenario.policy.settings.indicator_history_size;
+        let few = scenario.policy.venues()[1].clone();
+        scenario.faults.keeps = Some((few.clone(), size / 2));
+        scenario.run_with(|seen| {
+            for asset in scenario.policy.assets.iter().filter(|asset| asset.venue == few) {
+                let trend = seen.state.assets[&asset.ticker].trend;
+                assert!(trend.candle_closed_at.is_some(), "{}: {trend:?}", asset.ticker);
+            }
+        });
+    }
+}
+
 /// A venue and its assets leave the configuration: they leave the total, too.
 #[test]
 fn what_left_the_configuration_is_not_counted() {
