@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 /// Executions may show up this much later than their own time says.
 const OVERLAP_MS: i64 = 300_000;
-/// How far back the first look goes when there is no mark: the executions of a lost journal.
-const FIRST_LOOK_MS: i64 = 86_400_000;
+/// How far back the first look goes when there is no mark: the executions of a lost journal. A little less
+/// than the day that Binance lists in one question; beyond it three are needed for each market.
+const FIRST_LOOK_MS: i64 = 86_400_000 - 600_000;
 /// How far back any look goes: the journal's ids are known for longer than this.
 const LONGEST_LOOK_MS: i64 = 7 * 86_400_000;
 /// Markets with an own order within this time are read every time.
