@@ -1,5 +1,6 @@
 //! What a journal gives back after its writer was killed.
 
+use crate::keel::keel;
 use keel::journal::{Durability, Journal, Mode, NewJournal, Reader, Resumed};
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::decision::{DecisionRecord, Reason};
@@ -363,6 +364,47 @@ fn a_clock_that_was_wrong_once_does_not_keep_everything_behind_it() {
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.folded().unwrap().len(), 24);
     reader.verify().unwrap();
+}
+
+const CONFIG: &str = r#"{
+  "bot_settings": { "cycle_sleep_seconds": 60 },
+  "paths": { "portfolio_strategies_dir": "strategies", "global_status_file_path": "status.json" },
+  "exchange_configurations": { "binance": {} },
+  "portfolio_assets": [
+    { "ticker": "USDT", "level": 0 },
+    { "ticker": "BTC", "level": 1, "exchange": "binance", "coingecko_id": "bitcoin",
+      "position_interval": 3600, "trend_interval": 14400, "strategy_file": "BTC.json",
+      "strategy_name": "keltner_channel" }
+  ]
+}"#;
+
+#[test]
+fn a_folded_cycle_is_explained_by_the_one_that_said_the_same_and_still_counts() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("c.json"), CONFIG).unwrap();
+    let mut daemon = Daemon::start(&place.path().join("keel.sqlite"), MONDAY);
+    daemon.idle_until(MONDAY.plus_ms(9 * DAY_MS));
+    let last = daemon.state.cycle;
+    drop(daemon);
+
+    let why = |cycle: &str, more: &[&str]| {
+        keel(place.path(), &[&["why", "BTC", "--cycle", cycle, "-c", "c.json"], more].concat())
+    };
+    let told = ["cycles 2 to 6 (", "said the same as cycle 1", "BTC in cycle 1 at", "[no_trigger]"];
+    why("3", &[]).expect(0, &told);
+    let shown = why("3", &["--json"]).json();
+    assert_eq!(shown["decision"]["cycle"], 1);
+    assert_eq!(shown["folded"]["cycles"], 5);
+    assert!(why("7", &["--json"]).json()["folded"].is_null());
+    let young = why(&(last - 3).to_string(), &["--json"]).json();
+    assert_eq!(young["decision"]["cycle"], last - 3);
+    why("9999", &[]).expect(2, &[&format!("expected 1 to {last}")]);
+
+    let analysis = keel(place.path(), &["analyze", "-c", "c.json", "--json"]).json();
+    let reason = &analysis["analysis"]["reasons"][0];
+    assert_eq!((&reason["reason"], &reason["decisions"]), (&"no_trigger".into(), &last.into()));
+    keel(place.path(), &["check", "-c", "c.json"])
+        .expect(0, &[&format!("every digest is right up to cycle {last}")]);
 }
 
 /// What a change is found by.
