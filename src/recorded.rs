@@ -1,7 +1,7 @@
 //! A run as a story, read back from its journal, with what its tape adds: channels and notes.
 
 use crate::exit::{Code, Failure};
-use crate::journal::{DecisionRow, FillRow, Reader, TradeRow};
+use crate::journal::{CycleRow, DecisionRow, FillRow, Folded, Reader, TradeRow};
 use crate::simulation::{cost_models, settings_fingerprint};
 use keel_backtest::run::Run;
 use keel_config::Config;
@@ -135,10 +135,11 @@ pub fn story(config: &Config, path: &Path, span: Span) -> Result<Story, Failure>
     let kind = reader.mode()?;
     let title = format!("Keel: {}", kind.split(' ').next().unwrap_or("run"));
     let mut story = Story::new(title, kind, &config.policy);
-    let cycles: Vec<_> = reader
-        .cycles()?
+    let cycles = reader.cycles()?;
+    let quiet = Quiet::of(&reader, &cycles, span)?;
+    let cycles: Vec<_> = cycles
         .into_iter()
-        .filter(|cycle| span.holds(Timestamp::from_ms(cycle.at_ms)))
+        .filter(|cycle| span.holds(Timestamp::from_ms(cycle.at_ms)) && !quiet.hide(cycle))
         .collect();
     let (Some(first), Some(last)) = (cycles.first(), cycles.last()) else {
         add_facts(&mut story, config, Some(path));
@@ -174,6 +175,7 @@ pub fn story(config: &Config, path: &Path, span: Span) -> Result<Story, Failure>
         match read {
             Ok((row, change)) => {
                 story.decide(*place, &decision.ticker, row, &decision.reason, change);
+                quiet.count(&mut story, &decision, change);
             }
             Err(failure) => failed = Some(failure),
         }
@@ -189,9 +191,66 @@ pub fn story(config: &Config, path: &Path, span: Span) -> Result<Story, Failure>
         }
     }
     add_facts(&mut story, config, Some(path));
+    quiet.tell(&mut story);
     let cost = Qty::new(cost_models(config).trade_cost()).to_f64();
     story.benchmarks = benchmark::from_records(&story, cost);
     Ok(story)
+}
+
+/// Cycles in which nothing happened, which the record of another stands for.
+#[derive(Default)]
+struct Quiet {
+    runs: Vec<Folded>,
+    /// How many cycles each of these stands for besides itself.
+    by_alike: BTreeMap<u64, u64>,
+}
+
+impl Quiet {
+    /// The folded cycles of the span. When there are any, idle ones that will be are left out too:
+    /// otherwise the last week, with a record for each minute, would be half of what a year looks like.
+    fn of(reader: &Reader, cycles: &[CycleRow], span: Span) -> Result<Self, Failure> {
+        let holds = |run: &Folded| span.holds(Timestamp::from_ms(run.from_ms));
+        let is_idle = |run: &Folded| {
+            cycles
+                .binary_search_by_key(&run.alike, |cycle| cycle.cycle)
+                .is_ok_and(|place| cycles[place].trigger == "none")
+        };
+        let mut runs: Vec<Folded> = reader.folded()?.into_iter().filter(holds).collect();
+        if !runs.is_empty() {
+            let young = reader.foldable()?.into_iter();
+            runs.extend(young.filter(|run| holds(run) && is_idle(run)));
+        }
+        let mut by_alike = BTreeMap::new();
+        for run in &runs {
+            *by_alike.entry(run.alike).or_default() += run.cycles;
+        }
+        Ok(Self { runs, by_alike })
+    }
+
+    fn hide(&self, cycle: &CycleRow) -> bool {
+        let place = self.runs.partition_point(|run| run.last < cycle.cycle);
+        self.runs.get(place).is_some_and(|run| run.first <= cycle.cycle)
+    }
+
+    /// Why an asset was left alone counts for every cycle.
+    fn count(&self, story: &mut Story, decision: &DecisionRow, change: Decimal) {
+        let Some(cycles) = self.by_alike.get(&decision.cycle) else { return };
+        let by_ticker = story.reasons.get_mut(&decision.reason);
+        if let Some(tally) = by_ticker.and_then(|tallies| tallies.get_mut(&decision.ticker)) {
+            tally.cycles += cycles;
+            tally.wanted += if change.is_zero() { 0 } else { *cycles };
+        }
+    }
+
+    fn tell(&self, story: &mut Story) {
+        let count: u64 = self.by_alike.values().sum();
+        if count > 0 {
+            let text = format!(
+                "{count} more without orders said the same as one of these in the same hour or before"
+            );
+            story.facts.push(("cycles".to_owned(), text));
+        }
+    }
 }
 
 fn add_facts(story: &mut Story, config: &Config, journal: Option<&Path>) {

@@ -2,7 +2,7 @@
 
 use crate::cli::ConfigArg;
 use crate::exit::{Code, Failure};
-use crate::journal::{CycleRow, DecisionRow, Reader, TradeRow};
+use crate::journal::{CycleRow, DecisionRow, Folded, Reader, TradeRow};
 use crate::output;
 use keel_core::time::Timestamp;
 use serde_json::json;
@@ -29,9 +29,16 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.load()?;
     let reader = Reader::open(&config.paths.journal)?;
-    let number = match args.cycle {
-        Some(number) => number,
-        None => reader.last_distribution()?.ok_or_else(|| {
+    let folded = match args.cycle {
+        Some(number) => {
+            reader.folded()?.into_iter().find(|run| (run.first..=run.last).contains(&number))
+        }
+        None => None,
+    };
+    let number = match (&folded, args.cycle) {
+        (Some(run), _) => run.alike,
+        (None, Some(number)) => number,
+        (None, None) => reader.last_distribution()?.ok_or_else(|| {
             Failure::new(Code::BadState, "no cycle has distributed yet; nothing to explain")
         })?,
     };
@@ -63,13 +70,26 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             "at": Timestamp::from_ms(cycle.at_ms).to_string(),
             "decision": decision,
             "orders": trades,
+            "folded": folded,
         }));
     } else {
+        if let Some(run) = &folded {
+            output::line(in_words(run));
+        }
         for line in explain(&cycle, decision, &trades, config.policy.stablecoin.as_str()) {
             output::line(line);
         }
     }
     Ok(())
+}
+
+/// Why another cycle is shown than the one that was asked for.
+fn in_words(run: &Folded) -> String {
+    let [from, to] = [run.from_ms, run.to_ms].map(Timestamp::from_ms);
+    format!(
+        "cycles {} to {} ({from} to {to}) had no orders and said the same as cycle {}, whose figures these are; of such cycles one record an hour is kept for longer than a week:",
+        run.first, run.last, run.alike
+    )
 }
 
 const fn signal(value: i8) -> &'static str {

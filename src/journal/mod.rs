@@ -1,13 +1,16 @@
 //! The journal: one SQLite file that holds every intent, outcome and decision, chained by digests.
 //!
 //! A cycle's rows are covered by a digest that also covers the cycle before, so that a changed,
-//! missing or foreign row is found when the journal is opened.
+//! missing or foreign row is found when the journal is opened. Cycles of the past in which nothing
+//! happened are folded.
 
 mod chain;
+mod fold;
 mod open;
 mod read;
 mod write;
 
+pub use fold::Folded;
 pub use open::{JournalError, Mode, NewJournal};
 pub use read::{BookedFill, CycleRow, DecisionRow, FillRow, Reader, TradeRow};
 
@@ -38,6 +41,8 @@ pub struct Journal {
     durability: Durability,
     chain: chain::Chain,
     last_cycle: u64,
+    /// Where folding stands, in a run that has no end.
+    scan: Option<fold::Scan>,
     cycles_in_group: u32,
     in_transaction: bool,
     /// The last field: held until the connection is closed.

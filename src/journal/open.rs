@@ -1,6 +1,7 @@
 //! Opening a journal: everything that could be wrong is found before anything is written.
 
 use super::chain::{Chain, hex, of_text};
+use super::fold::Scan;
 use super::{Durability, Journal, Resumed};
 use keel_core::amount::Money;
 use keel_core::limits::DayUse;
@@ -16,11 +17,12 @@ use std::path::{Path, PathBuf};
 /// "KEEL" in ASCII: tells our files from other programs' SQLite files.
 const APPLICATION_ID: i64 = 0x4B45_454C;
 /// Version of the tables.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 /// So many of the newest orders are named as ours whatever their age.
 const NEWEST: i64 = 1000;
 
-const SCHEMA: &str = "
+/// Schema 1.
+const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE cycles (
     cycle INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, cause TEXT NOT NULL,
@@ -52,6 +54,16 @@ CREATE INDEX fills_by_cycle ON fills (cycle);
 CREATE TABLE state (
     slot INTEGER PRIMARY KEY CHECK (slot = 1), cycle INTEGER NOT NULL, state TEXT NOT NULL,
     broker TEXT NOT NULL, digest BLOB NOT NULL);
+";
+
+/// What schema 2 added. The index is for what is read each minute.
+const TABLES_2: &str = "
+CREATE TABLE folded (
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, alike INTEGER NOT NULL, cycles INTEGER NOT NULL,
+    from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, before BLOB NOT NULL, after BLOB NOT NULL,
+    digest BLOB NOT NULL);
+CREATE INDEX intents_by_time ON intents (created_at_ms);
+PRAGMA user_version = 2;
 ";
 
 /// What kind of run a journal belongs to. One kind is never continued as another.
@@ -191,7 +203,7 @@ impl Journal {
             create(path, new)?;
         }
         let connection = Connection::open(path).map_err(sqlite)?;
-        check_identity(&connection, path)?;
+        let schema = check_identity(&connection, path)?;
         check_mode(&connection, path, new)?;
         // Nothing is written, not even a setting, before every row was checked.
         let (chain, last_cycle, resumed) = verify(&connection, path)?;
@@ -205,6 +217,17 @@ impl Journal {
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};"
             ))
             .map_err(sqlite)?;
+        if schema < 2 {
+            let upgrade = format!("BEGIN IMMEDIATE; {TABLES_2} COMMIT;");
+            connection.execute_batch(&upgrade).map_err(sqlite)?;
+        }
+        // A tape has an end, and its report shows every cycle of it.
+        let scan = match new.mode {
+            Mode::Replay(_) | Mode::Demo(_) => None,
+            Mode::Paper | Mode::Sandbox | Mode::Live => {
+                Some(Scan::new(&connection).map_err(sqlite)?)
+            }
+        };
         let deployment = connection
             .query_row("SELECT value FROM meta WHERE key = 'deployment'", [], |row| row.get(0))
             .map_err(sqlite)?;
@@ -215,6 +238,7 @@ impl Journal {
             durability,
             chain,
             last_cycle,
+            scan,
             cycles_in_group: 0,
             in_transaction: false,
             _lock: lock,
@@ -275,7 +299,9 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, JournalError> 
         return Err(JournalError::Absent(path.to_owned()));
     }
     check_file(path)?;
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    // A connection stays with one thread, as the writer's does: locks would be a fifth of a check.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)
         .map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })?;
     check_identity(&connection, path)?;
     Ok(connection)
@@ -323,7 +349,8 @@ fn check_file(path: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-fn check_identity(connection: &Connection, path: &Path) -> Result<(), JournalError> {
+/// Returns the version of its tables.
+fn check_identity(connection: &Connection, path: &Path) -> Result<i64, JournalError> {
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
     };
@@ -344,7 +371,7 @@ fn check_identity(connection: &Connection, path: &Path) -> Result<(), JournalErr
     if version > SCHEMA_VERSION {
         return Err(JournalError::Newer { path: path.to_owned(), seen: version });
     }
-    Ok(())
+    Ok(version)
 }
 
 fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<(), JournalError> {
@@ -371,14 +398,13 @@ fn check_mode(connection: &Connection, path: &Path, new: &NewJournal) -> Result<
 fn create(path: &Path, new: &NewJournal) -> Result<(), JournalError> {
     let draft = || -> rusqlite::Result<Vec<u8>> {
         let mut draft = Connection::open_in_memory()?;
-        draft.execute_batch(SCHEMA)?;
+        draft.execute_batch(TABLES)?;
+        draft.execute_batch(TABLES_2)?;
         for (key, value) in [("mode", new.mode.to_string()), ("deployment", new.deployment.clone())]
         {
             draft.execute("INSERT INTO meta VALUES (?1, ?2)", [key, &value])?;
         }
-        draft.execute_batch(&format!(
-            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}"
-        ))?;
+        draft.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))?;
         Ok(draft.serialize("main")?.to_vec())
     };
     let bytes = draft().map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })?;

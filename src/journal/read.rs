@@ -1,6 +1,7 @@
 //! Reading: the walk that checks every digest, and the questions of `status`, `why` and `trades`.
 
 use super::chain::{Chain, Table};
+use super::fold::{self, Folded, Scan};
 use super::open::{JournalError, open_for_reading};
 use keel_core::state::State;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -151,6 +152,7 @@ const TRADES: &str = "SELECT i.id, i.cycle, i.created_at_ms, i.kind, i.venue, i.
 pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u64), String>> {
     let mut chain = Chain::default();
     let mut previous = 0_u64;
+    let mut folded = fold::runs(connection)?.into_iter().peekable();
     let mut intents = Rows::new(connection, Table::Intents)?;
     let mut outcomes = Rows::new(connection, Table::Outcomes)?;
     let mut fills = Rows::new(connection, Table::Fills)?;
@@ -164,6 +166,11 @@ pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u
     let mut cycles = cycles.query([])?;
     while let Some(row) = cycles.next()? {
         let cycle: u64 = row.get(0)?;
+        while let Some((run, digest)) = folded.next_if(|(run, _)| run.first < cycle) {
+            if let Err(seen) = skip(&mut chain, &run, &digest) {
+                return Ok(Err(seen));
+            }
+        }
         for table in [&mut intents, &mut outcomes, &mut fills, &mut decisions] {
             table.absorb_to(cycle, &mut chain)?;
         }
@@ -176,6 +183,9 @@ pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u
         }
         previous = cycle;
     }
+    if let Some((run, _)) = folded.next() {
+        return Ok(Err(format!("the cycles after {} are missing", run.last)));
+    }
     // Intents and outcomes of a cycle that never ended: the next one's digest will cover them.
     for table in [&mut intents, &mut outcomes, &mut fills] {
         table.absorb_to(u64::MAX, &mut chain)?;
@@ -184,6 +194,22 @@ pub(super) fn walk(connection: &Connection) -> rusqlite::Result<Result<(Chain, u
         return Ok(Err(format!("there are decisions after the last cycle {previous}")));
     }
     Ok(Ok((chain, previous)))
+}
+
+/// Passes folded cycles: the digest before them must be the one that they followed, and their row
+/// as it was written.
+fn skip(chain: &mut Chain, run: &Folded, digest: &[u8]) -> Result<(), String> {
+    let after = run.after.as_slice().try_into();
+    match after {
+        Ok(after) if run.before == chain.last() && digest == run.digest() => {
+            chain.skip_to(after);
+            Ok(())
+        }
+        _ => Err(format!(
+            "the folded cycles {} to {} do not match their digest",
+            run.first, run.last
+        )),
+    }
 }
 
 /// A table in the order in which its rows were written.
@@ -195,8 +221,10 @@ struct Rows<'c> {
 struct OpenRows<'s> {
     table: Table,
     rows: rusqlite::Rows<'s>,
-    /// The next row: its cycle and its columns as text.
-    next: Option<(u64, Vec<String>)>,
+    /// The cycle of the next row, whose columns are in `columns`.
+    next: Option<u64>,
+    /// As they are digested: each led by its length.
+    columns: Vec<u8>,
 }
 
 impl<'c> Rows<'c> {
@@ -221,7 +249,8 @@ impl<'c> Rows<'c> {
 
     fn open(&mut self) -> rusqlite::Result<OpenRows<'_>> {
         let table = self.table;
-        let mut rows = OpenRows { table, rows: self.statement.query([])?, next: None };
+        let rows = self.statement.query([])?;
+        let mut rows = OpenRows { table, rows, next: None, columns: Vec::new() };
         rows.advance()?;
         Ok(rows)
     }
@@ -229,14 +258,14 @@ impl<'c> Rows<'c> {
 
 impl OpenRows<'_> {
     fn advance(&mut self) -> rusqlite::Result<()> {
+        self.columns.clear();
         self.next = match self.rows.next()? {
             None => None,
             Some(row) => {
-                let cycle = row.get(0)?;
-                let columns = (1..row.as_ref().column_count())
-                    .map(|column| text(row, column))
-                    .collect::<Result<_, _>>()?;
-                Some((cycle, columns))
+                for column in 1..row.as_ref().column_count() {
+                    encode(row, column, &mut self.columns)?;
+                }
+                Some(row.get(0)?)
             }
         };
         Ok(())
@@ -245,8 +274,8 @@ impl OpenRows<'_> {
     /// Adds the rows up to and including `cycle`; returns how many there were.
     fn absorb_to(&mut self, cycle: u64, chain: &mut Chain) -> rusqlite::Result<usize> {
         let mut count = 0;
-        while let Some((_, columns)) = self.next.as_ref().filter(|(of, _)| *of <= cycle) {
-            chain.row(self.table, columns);
+        while self.next.is_some_and(|of| of <= cycle) {
+            chain.encoded(self.table, &self.columns);
             count += 1;
             self.advance()?;
         }
@@ -254,16 +283,23 @@ impl OpenRows<'_> {
     }
 }
 
-/// A column as the text that was digested.
-fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+/// A column as the text that was digested, behind its length. A start does this for every value of
+/// the journal, so nothing is copied twice.
+fn encode(row: &Row<'_>, column: usize, into: &mut Vec<u8>) -> rusqlite::Result<()> {
     use rusqlite::types::ValueRef;
+    let mut text = |text: &[u8]| {
+        into.extend((text.len() as u64).to_le_bytes());
+        into.extend(text);
+    };
     match row.get_ref(column)? {
-        ValueRef::Integer(value) => Ok(value.to_string()),
-        ValueRef::Text(bytes) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        ValueRef::Integer(value) => text(value.to_string().as_bytes()),
+        ValueRef::Text(bytes) => text(bytes),
         other => {
-            Err(rusqlite::Error::InvalidColumnType(column, "column".into(), other.data_type()))
+            let seen = other.data_type();
+            return Err(rusqlite::Error::InvalidColumnType(column, "column".into(), seen));
         }
     }
+    Ok(())
 }
 
 /// A journal that is only read.
@@ -274,12 +310,16 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the journal at `path`; a running keel may be using it.
+    /// Opens the journal at `path`; a running keel may be using it, and what is read is as it was at
+    /// the first question.
     ///
     /// # Errors
     /// When there is none, or it is not one.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
-        Ok(Self { path: path.to_owned(), connection: open_for_reading(path)? })
+        let connection = open_for_reading(path)?;
+        let reader = Self { path: path.to_owned(), connection };
+        reader.connection.execute_batch("BEGIN").map_err(|error| reader.failed(error))?;
+        Ok(reader)
     }
 
     fn failed(&self, source: rusqlite::Error) -> JournalError {
@@ -348,7 +388,26 @@ impl Reader {
             .map_err(|error| self.failed(error))
     }
 
-    /// Every cycle, in order.
+    /// The cycles that were folded, in order: they have no record of their own any more.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn folded(&self) -> Result<Vec<Folded>, JournalError> {
+        let runs = fold::runs(&self.connection).map_err(|error| self.failed(error))?;
+        Ok(runs.into_iter().map(|(run, _)| run).collect())
+    }
+
+    /// The cycles that will be folded when they are old enough.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn foldable(&self) -> Result<Vec<Folded>, JournalError> {
+        Scan::new(&self.connection)
+            .and_then(|mut scan| scan.next(&self.connection, i64::MAX, u32::MAX))
+            .map_err(|error| self.failed(error))
+    }
+
+    /// Every cycle that has its record, in order.
     ///
     /// # Errors
     /// When they cannot be read.

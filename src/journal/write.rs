@@ -209,7 +209,7 @@ impl Journal {
                 digest
             ])?;
         self.last_cycle = record.cycle;
-        Ok(())
+        self.fold(record.at)
     }
 
     /// Adds executions that came after the outcomes of their orders were known. They become durable with
