@@ -142,6 +142,14 @@ impl Bench {
         self.simex.calls(Double::Binance, ORDERS[0].1) + self.simex.calls(Double::Okx, ORDERS[1].1)
     }
 
+    /// How often the faults of an endpoint have struck, requests that they still hold up included.
+    pub fn struck(&self, endpoint: &str) -> u64 {
+        self.simex.with(|world| {
+            let lines = world.script.lines().filter(|(fault, _)| fault.endpoint == endpoint);
+            lines.map(|(_, struck)| struck).sum()
+        })
+    }
+
     /// Lets the daemon report to the user of the exchange's chat, and obey them.
     pub fn connect_chat(&mut self) {
         self.config["telegram"] = json!({
@@ -416,6 +424,10 @@ impl Daemon {
     /// Trades until something is so, and is killed then, as by a power cut.
     pub fn kill_when(mut self, is_so: impl FnMut() -> bool) {
         wait_for("the moment of the kill", is_so);
+        self.kill();
+    }
+
+    pub fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
