@@ -1,6 +1,7 @@
 //! Rows of the fault catalogue that need the whole program. Tests carry the row's number.
 
-use crate::support::{Bench, ORDERS, each, finish, rising, status, told, wait_for};
+use crate::support::{Bench, ORDERS, asset, each, finish, rising, status, told, wait_for};
+use keel_simex::exchange::FeeAsset;
 use keel_simex::faults::{Action, Body, Fault, When};
 use keel_simex::orders::NewOrder;
 use keel_simex::prices::Place;
@@ -146,10 +147,6 @@ fn buys_while(bench: &Bench, place: Place, endpoint: &str, happens: impl FnOnce(
     assert_eq!(daemon.stop().code(), Some(0));
 }
 
-fn free_usdt(bench: &Bench, place: Place) -> Decimal {
-    bench.simex.balances(place)["USDT"].free
-}
-
 /// The funds leave after the plan was made, or the price rises after the book was read.
 #[test]
 fn f073_an_order_without_its_funds_is_refused_and_the_next_one_fits_what_is_there() {
@@ -164,7 +161,7 @@ fn f073_an_order_without_its_funds_is_refused_and_the_next_one_fits_what_is_ther
             Some(ticker) => assert!(bench.simex.move_price(ticker, 1.1)),
             None => {
                 let left = Decimal::from(100);
-                let taken = free_usdt(&bench, *place) - left;
+                let taken = bench.free(*place, "USDT") - left;
                 assert!(bench.simex.withdraw(*place, "USDT", taken));
             }
         });
@@ -195,7 +192,7 @@ fn f070_a_withdrawal_while_orders_are_sent_is_noted_and_the_rest_is_distributed(
     each(&cases, |(place, endpoint, ticker)| {
         let bench = Bench::new(rising());
         buys_while(&bench, *place, endpoint, || {
-            let half = bench.simex.balances(*place)[*ticker].free / Decimal::TWO;
+            let half = bench.free(*place, ticker) / Decimal::TWO;
             assert!(bench.simex.withdraw(*place, ticker, half.round_dp(2)));
         });
         let noted = bench.query(&format!(
@@ -430,6 +427,68 @@ fn f063_f064_a_venue_that_falls_silent_or_talks_nonsense_is_not_traded_and_then_
         let before = there();
         wait_for("orders of what was deposited", || there() > before);
         assert_eq!(daemon.stop().code(), Some(0));
+        bench.settles();
+    });
+}
+
+/// Funds in earn are not spot: a sell of everything leaves them where they are, and asks for no more
+/// than is free.
+#[test]
+fn f067_what_is_set_aside_in_earn_is_not_sold_and_the_rest_is() {
+    let cases = [(Place::Binance, "ETH"), (Place::Okx, "SOL")];
+    each(&cases, |(place, ticker)| {
+        let bench = Bench::new(rising());
+        let daemon = bench.daemon();
+        wait_for("the first orders", || bench.cycles_done() > 1);
+        let half = (bench.free(*place, ticker) / Decimal::TWO).round_dp(2);
+        assert!(half > Decimal::ZERO, "{ticker}: {}", bench.log());
+        bench.simex.with(|world| {
+            let now = world.venue_now(*place);
+            let exchange = &mut world.venues.get_mut(place).unwrap().exchange;
+            assert!(exchange.set_aside(ticker, half, false, now));
+        });
+        let (done, free) = (bench.cycles_done(), bench.free(*place, ticker));
+        wait_for("cycles", || bench.cycles_done() >= done + 2);
+        // The next bar closes far below the channel.
+        assert!(bench.simex.move_price(ticker, 0.85));
+        let is_sold = || bench.free(*place, ticker) < free / Decimal::ONE_HUNDRED;
+        wait_for("the sell", is_sold);
+        assert_eq!(daemon.stop().code(), Some(0));
+        assert!(bench.query("SELECT id FROM outcomes WHERE outcome = 'rejected'").is_empty());
+        bench.settles();
+    });
+}
+
+/// The coin that fees are paid in is used up between two executions of one order: the rest of its
+/// fees are taken from what it buys.
+#[test]
+fn f069_a_fee_coin_that_runs_out_in_the_middle_of_an_order_is_booked_as_it_was() {
+    let assets = [
+        asset("BTC", "binance", "bitcoin", 1),
+        asset("ETH", "binance", "ethereum", 1),
+        asset("SOL", "binance", "solana", 2),
+    ];
+    // One that the portfolio does not hold, and one that it does.
+    each(&["BNB", "SOL"], |coin| {
+        let mut world = rising();
+        let venue = world.venues.get_mut(&Place::Binance).unwrap();
+        venue.fee_asset = FeeAsset::Coin((*coin).to_owned());
+        venue.book.level_usd = 500.0;
+        // A thousandth of 500 USDT, one and a half times.
+        let price = if *coin == "BNB" { 550 } else { 150 };
+        venue.balances.insert((*coin).to_owned(), Decimal::new(75, 2) / Decimal::from(price));
+        let bench = Bench::with_assets(world, &assets);
+        bench.traded(2);
+        assert!(bench.simex.deposit(Place::Binance, "USDT", 3_000.into()));
+        bench.traded(2);
+        let mixed = bench.query(&format!(
+            "SELECT id FROM fills GROUP BY id
+             HAVING SUM(fee_asset = '{coin}') > 0 AND SUM(fee_asset = 'ETH') > 1"
+        ));
+        assert!(!mixed.is_empty(), "{coin}: {}", bench.log());
+        for word in ["halted", "without an order of ours", "otherwise"] {
+            assert!(!bench.log().contains(word), "{coin}: {}", bench.log());
+        }
         bench.settles();
     });
 }
