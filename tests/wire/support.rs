@@ -73,8 +73,9 @@ pub fn rising() -> SimexConfig {
         prices: PriceSource::Files { files: candles(), end_now: true },
         ..SimexConfig::default()
     };
-    for venue in config.venues.values_mut() {
-        venue.limit_factor = 100;
+    // Binance publishes its limits, so that more is allowed and the cycles come faster.
+    if let Some(binance) = config.venues.get_mut(&Place::Binance) {
+        binance.limit_factor = 100;
     }
     config
 }
@@ -381,7 +382,7 @@ impl Bench {
         unknown.map(|(venue, _)| venue.clone()).collect()
     }
 
-    /// Nothing was sent twice, the exchange's books add up, and the journal knows every order of
+    /// Nothing was sent twice, or more often than the exchange allows, its books add up, and the journal knows every order of
     /// the exchange with exactly what was executed and what it cost in fees.
     pub fn audit(&self) {
         let report = self.simex.oracle();
@@ -405,6 +406,39 @@ impl Bench {
             let mut taken = seen.fees.clone();
             taken.retain(|_, fee| !fee.is_zero());
             assert_eq!(fees, taken, "{venue}: fees");
+        }
+        self.unknown_orders_kept_their_assets();
+        let turned_away = |request: &&RequestRecord| matches!(request.status, 429 | 418);
+        let requests = self.simex.requests();
+        let turned_away: Vec<_> = requests.iter().filter(turned_away).collect();
+        assert!(turned_away.is_empty(), "above the exchange's limits: {turned_away:?}");
+    }
+
+    /// While nobody knows what became of an order, nothing else is sent in its assets at its exchange;
+    /// the stablecoin is not frozen.
+    fn unknown_orders_kept_their_assets(&self) {
+        // A cycle's orders are dated by its beginning, and so are the outcomes that it finds for
+        // earlier ones.
+        let orders = self.query(
+            "SELECT id, venue, symbol, created_at_ms,
+             COALESCE((SELECT outcome FROM outcomes WHERE outcomes.id = intents.id
+                 ORDER BY place LIMIT 1), 'unknown'),
+             COALESCE((SELECT MIN(at_ms) FROM outcomes WHERE outcomes.id = intents.id
+                 AND outcome <> 'unknown'), 9223372036854775807)
+             FROM intents ORDER BY created_at_ms, leg",
+        );
+        let ms = |text: &String| text.parse::<i64>().unwrap();
+        for (number, order) in orders.iter().enumerate() {
+            let assets: Vec<&str> = order[2].split('/').filter(|asset| *asset != "USDT").collect();
+            let known_at = ms(&order[5]);
+            let meanwhile =
+                orders[number + 1..].iter().take_while(|later| ms(&later[3]) < known_at);
+            for later in meanwhile.filter(|later| later[1] == order[1]) {
+                // In its own cycle it may have ended before the next one was sent.
+                let is_over = later[3] == order[3] && order[4] != "unknown";
+                let shares = later[2].split('/').any(|asset| assets.contains(&asset));
+                assert!(is_over || !shares, "{later:?} while {order:?} was not known");
+            }
         }
     }
 }
