@@ -395,8 +395,12 @@ fn f061_a_market_that_is_halted_after_its_table_was_read_is_left_alone_once_it_r
 /// drops, or talks nonsense.
 #[test]
 fn f063_f064_a_venue_that_falls_silent_or_talks_nonsense_is_not_traded_and_then_read_again() {
-    let troubles = [Action::DelayMs(60_000), Action::DripMs(1000), Action::Body(Body::WrongShape)];
-    each(&troubles, |trouble| {
+    let troubles = [
+        (When::Before, Action::DelayMs(60_000)),
+        (When::After, Action::DripMs(1000)),
+        (When::Before, Action::Body(Body::WrongShape)),
+    ];
+    each(&troubles, |(when, trouble)| {
         let mut bench = Bench::new(rising());
         // A read that hangs is given up after 15 s, and is not tried again: that takes a minute.
         bench.config["bot_settings"]["max_retries_network"] = 0.into();
@@ -405,7 +409,7 @@ fn f063_f064_a_venue_that_falls_silent_or_talks_nonsense_is_not_traded_and_then_
         let there = || bench.simex.calls(Double::Okx, ORDERS[1].1);
         let daemon = bench.daemon();
         wait_for("orders on both", || here() > 0 && there() > 0);
-        bench.simex.fault(Fault::standing("GET *", When::Before, trouble.clone()).at("okx"));
+        bench.simex.fault(Fault::standing("GET *", *when, trouble.clone()).at("okx"));
         // The cycle that the trouble comes in may still send what it planned before.
         let done = bench.cycles_done();
         wait_for("cycles", || bench.cycles_done() >= done + 2);
