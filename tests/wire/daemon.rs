@@ -3,7 +3,6 @@
 use crate::support::{Bench, Daemon, PORTFOLIO, finish, rising, told, wait_for};
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
-use keel_simex::server::Double;
 use serde_json::{Value, json};
 use std::io::{PipeReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -31,14 +30,14 @@ fn f041_a_terminal_that_nobody_reads_holds_up_neither_cycles_nor_a_stop() {
 
 /// Starts, waits for the first of some questions, none of which is answered, and stops: neither an
 /// order nor any other of the questions follows.
-fn stops_while_hanging(double: Double, name: &str, endpoints: &[&str]) {
+fn stops_while_hanging(name: &str, endpoints: &[&str]) {
     let bench = Bench::new(rising());
     for endpoint in endpoints {
         let fault = Fault::standing(endpoint, When::Before, Action::DelayMs(30_000));
         bench.simex.fault(fault.at(name));
     }
     let daemon = bench.daemon();
-    let asked = |endpoint: &&str| bench.simex.calls(double, endpoint);
+    let asked = |endpoint: &&str| bench.struck(endpoint);
     wait_for(endpoints[0], || asked(&endpoints[0]) > 0);
     let before = (bench.orders_sent(), endpoints[1..].iter().map(asked).sum::<u64>());
     assert_eq!(daemon.stop().code(), Some(0));
@@ -54,22 +53,22 @@ const CANDLES: &str = "GET /api/v3/klines";
 
 #[test]
 fn f043_a_stop_while_the_first_look_at_an_exchange_hangs() {
-    stops_while_hanging(Double::Binance, "binance", &[TIME, OPEN_ORDERS, CANDLES]);
+    stops_while_hanging("binance", &[TIME, OPEN_ORDERS, CANDLES]);
 }
 
 #[test]
 fn f043_a_stop_while_the_comparison_with_an_exchange_hangs() {
-    stops_while_hanging(Double::Binance, "binance", &[OPEN_ORDERS]);
+    stops_while_hanging("binance", &[OPEN_ORDERS]);
 }
 
 #[test]
 fn f043_a_stop_while_candles_hang() {
-    stops_while_hanging(Double::Binance, "binance", &[CANDLES]);
+    stops_while_hanging("binance", &[CANDLES]);
 }
 
 #[test]
 fn f043_a_stop_while_coingecko_hangs() {
-    stops_while_hanging(Double::Coingecko, "coingecko", &["GET /api/v3/coins/markets"]);
+    stops_while_hanging("coingecko", &["GET /api/v3/coins/markets"]);
 }
 
 #[test]

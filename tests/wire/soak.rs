@@ -57,10 +57,8 @@ fn world() -> SimexConfig {
             .collect();
         let markets: Vec<&str> = markets.iter().map(String::as_str).collect();
         // Binance publishes its limits, so that more is allowed and the cycles come faster.
-        (
-            place,
-            VenueConfig { limit_factor: 100, ..default_venue(name, &markets, Decimal::from(5)) },
-        )
+        let limit_factor = if place == Place::Binance { 100 } else { 1 };
+        (place, VenueConfig { limit_factor, ..default_venue(name, &markets, Decimal::from(5)) })
     };
     SimexConfig {
         assets,

@@ -4,8 +4,10 @@ use keel_simex::config::PriceSource;
 use keel_simex::faults::Action;
 use keel_simex::journal::RequestRecord;
 pub use keel_simex::practice::USER_ID;
+use keel_simex::prices::Place;
 use keel_simex::server::Double;
 use keel_simex::{Simex, SimexConfig};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
@@ -71,8 +73,9 @@ pub fn rising() -> SimexConfig {
         prices: PriceSource::Files { files: candles(), end_now: true },
         ..SimexConfig::default()
     };
-    for venue in config.venues.values_mut() {
-        venue.limit_factor = 100;
+    // Binance publishes its limits, so that more is allowed and the cycles come faster.
+    if let Some(binance) = config.venues.get_mut(&Place::Binance) {
+        binance.limit_factor = 100;
     }
     config
 }
@@ -140,6 +143,14 @@ impl Bench {
     /// How many requests for orders the exchanges have seen.
     pub fn orders_sent(&self) -> u64 {
         self.simex.calls(Double::Binance, ORDERS[0].1) + self.simex.calls(Double::Okx, ORDERS[1].1)
+    }
+
+    /// How often the faults of an endpoint have struck, requests that they still hold up included.
+    pub fn struck(&self, endpoint: &str) -> u64 {
+        self.simex.with(|world| {
+            let lines = world.script.lines().filter(|(fault, _)| fault.endpoint == endpoint);
+            lines.map(|(_, struck)| struck).sum()
+        })
     }
 
     /// Lets the daemon report to the user of the exchange's chat, and obey them.
@@ -328,20 +339,19 @@ impl Bench {
         self.traded(1);
         let state = self.query("SELECT state FROM state");
         let state: Value = serde_json::from_str(&state[0][0]).unwrap();
-        let report = self.simex.oracle();
         for asset in self.config["portfolio_assets"].as_array().unwrap() {
             let (ticker, venue) = (asset["ticker"].as_str().unwrap(), &asset["exchange"]);
-            let Some(held) = report.venues.get(venue.as_str().unwrap()) else { continue };
+            let Some(place) = place(venue.as_str().unwrap()) else { continue };
             let known = &state["assets"][ticker]["balance"]["free"];
-            let known: rust_decimal::Decimal = known.as_str().unwrap().parse().unwrap();
-            let real = held.balances.get(ticker).copied().unwrap_or_default();
-            assert_eq!(known, real, "{ticker} at {venue}");
+            assert_eq!(decimal(known), self.free(place, ticker), "{ticker} at {venue}");
+            let known = &state["stablecoin"][venue.as_str().unwrap()]["free"];
+            assert_eq!(decimal(known), self.free(place, "USDT"), "{venue}");
         }
-        for (venue, held) in &report.venues {
-            let known = &state["stablecoin"][venue]["free"];
-            let known: rust_decimal::Decimal = known.as_str().unwrap().parse().unwrap();
-            assert_eq!(known, held.balances.get("USDT").copied().unwrap_or_default(), "{venue}");
-        }
+    }
+
+    /// What can be traded of an asset at an exchange, by the exchange's books.
+    pub fn free(&self, place: Place, ticker: &str) -> Decimal {
+        self.simex.balances(place).get(ticker).map_or(Decimal::ZERO, |held| held.free)
     }
 
     pub fn log(&self) -> String {
@@ -368,8 +378,8 @@ impl Bench {
         unknown.map(|(venue, _)| venue.clone()).collect()
     }
 
-    /// Nothing was sent twice, the exchange's books add up, and the journal knows every order of
-    /// the exchange with exactly what was executed.
+    /// Nothing was sent twice or faster than the exchange allows, its books add up, and the journal
+    /// knows every order of the exchange with exactly what was executed and what it cost in fees.
     pub fn audit(&self) {
         let report = self.simex.oracle();
         assert_eq!(report.duplicates(), Vec::<&str>::new(), "sent twice");
@@ -379,12 +389,66 @@ impl Bench {
                 let known = self.known(venue, id);
                 let known = known.unwrap_or_else(|| panic!("{venue}: {id} is not in the journal"));
                 let fills = self.query(&format!("SELECT amount FROM fills WHERE id = '{known}'"));
-                let booked: rust_decimal::Decimal =
-                    fills.iter().map(|row| row[0].parse::<rust_decimal::Decimal>().unwrap()).sum();
+                let booked: Decimal =
+                    fills.iter().map(|row| row[0].parse::<Decimal>().unwrap()).sum();
                 assert_eq!(booked, *executed, "{venue}: order {id}");
+            }
+            let sql = format!("SELECT fee_asset, fee_amount FROM fills WHERE venue = '{venue}'");
+            let mut fees: BTreeMap<String, Decimal> = BTreeMap::new();
+            for fee in self.query(&sql) {
+                *fees.entry(fee[0].clone()).or_default() += fee[1].parse::<Decimal>().unwrap();
+            }
+            fees.retain(|_, fee| !fee.is_zero());
+            let mut taken = seen.fees.clone();
+            taken.retain(|_, fee| !fee.is_zero());
+            assert_eq!(fees, taken, "{venue}: fees");
+        }
+        self.unknown_orders_kept_their_assets();
+        let turned_away = |request: &&RequestRecord| matches!(request.status, 429 | 418);
+        let requests = self.simex.requests();
+        let turned_away: Vec<_> = requests.iter().filter(turned_away).collect();
+        assert!(turned_away.is_empty(), "above the exchange's limits: {turned_away:?}");
+    }
+
+    /// While nobody knows what became of an order, nothing else is sent in its assets at its exchange;
+    /// the stablecoin is not frozen.
+    fn unknown_orders_kept_their_assets(&self) {
+        // A cycle's orders are dated by its beginning, and so are the outcomes that it finds for
+        // earlier ones.
+        let orders = self.query(
+            "SELECT id, venue, symbol, created_at_ms,
+             COALESCE((SELECT outcome FROM outcomes WHERE outcomes.id = intents.id
+                 ORDER BY place LIMIT 1), 'unknown'),
+             COALESCE((SELECT MIN(at_ms) FROM outcomes WHERE outcomes.id = intents.id
+                 AND outcome <> 'unknown'), 9223372036854775807)
+             FROM intents ORDER BY created_at_ms, leg",
+        );
+        let ms = |text: &String| text.parse::<i64>().unwrap();
+        for (number, order) in orders.iter().enumerate() {
+            let assets: Vec<&str> = order[2].split('/').filter(|asset| *asset != "USDT").collect();
+            let known_at = ms(&order[5]);
+            let meanwhile =
+                orders[number + 1..].iter().take_while(|later| ms(&later[3]) < known_at);
+            for later in meanwhile.filter(|later| later[1] == order[1]) {
+                // In its own cycle it may have ended before the next one was sent.
+                let is_over = later[3] == order[3] && order[4] != "unknown";
+                let shares = later[2].split('/').any(|asset| assets.contains(&asset));
+                assert!(is_over || !shares, "{later:?} while {order:?} was not known");
             }
         }
     }
+}
+
+fn place(venue: &str) -> Option<Place> {
+    match venue {
+        "binance" => Some(Place::Binance),
+        "okx" => Some(Place::Okx),
+        _ => None,
+    }
+}
+
+fn decimal(text: &Value) -> Decimal {
+    text.as_str().unwrap().parse().unwrap()
 }
 
 /// A process that does not outlive its test.
@@ -416,6 +480,10 @@ impl Daemon {
     /// Trades until something is so, and is killed then, as by a power cut.
     pub fn kill_when(mut self, is_so: impl FnMut() -> bool) {
         wait_for("the moment of the kill", is_so);
+        self.kill();
+    }
+
+    pub fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }

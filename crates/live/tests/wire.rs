@@ -368,17 +368,49 @@ async fn f007_a_body_that_cannot_be_read_is_no_answer() {
 
 #[tokio::test]
 async fn f009_a_request_that_is_delivered_twice_is_detected() {
-    // Binance lets a finished order's id be used again: both are executed.
-    let mut desk = Desk::new(DIALECTS[0]).await;
-    desk.fault(desk.dialect.post, When::Before, Action::Duplicate);
-    let (intent, outcome) = desk.buy().await;
-    assert!(is_filled(&outcome), "{outcome:?}");
-    let found = desk.reconcile().await;
-    assert!(found.halted.values().any(|reason| reason.contains("late fill")), "{found:?}");
-    assert_eq!(desk.simex.oracle().duplicates(), [intent.id.as_str()]);
-    let (_, next) = desk.place(1, Side::Buy, "0.01").await;
-    assert!(cause(&next).contains("halted"), "{next:?}");
-    assert_eq!(desk.posts(), 1);
+    // Both venues let a finished order's id be used again: both are executed.
+    for dialect in DIALECTS {
+        let mut desk = Desk::new(dialect).await;
+        desk.fault(dialect.post, When::Before, Action::Duplicate);
+        let (intent, outcome) = desk.buy().await;
+        assert!(is_filled(&outcome), "{dialect:?}: {outcome:?}");
+        let found = desk.reconcile().await;
+        let is_late = found.halted.values().any(|reason| reason.contains("late fill"));
+        assert!(is_late, "{dialect:?}: {found:?}");
+        assert_eq!(desk.simex.oracle().duplicates(), [intent.id.as_str()], "{dialect:?}");
+        let (_, next) = desk.place(1, Side::Buy, "0.01").await;
+        assert!(cause(&next).contains("halted"), "{dialect:?}: {next:?}");
+        assert_eq!(desk.posts(), 1, "{dialect:?}");
+    }
+}
+
+/// Something on the way repeats the request, the venue refuses the repetition, and that refusal is the
+/// answer that is read.
+#[tokio::test]
+async fn f011_an_id_that_was_used_before_leads_to_the_order_that_has_it() {
+    let answers = [
+        (400, r#"{"code":-2010,"msg":"Duplicate order sent."}"#),
+        (
+            200,
+            r#"{"code":"1","msg":"All operations failed","data":[{"clOrdId":"","ordId":"","sCode":"51016","sMsg":"Client order ID already exists."}]}"#,
+        ),
+    ];
+    for (dialect, (code, body)) in DIALECTS.into_iter().zip(answers) {
+        let mut desk = Desk::new(dialect).await;
+        let headers = BTreeMap::new();
+        let answer = Action::Status { code, body: body.to_owned(), headers };
+        desk.fault(dialect.post, When::After, answer.clone());
+        let (intent, outcome) = desk.buy().await;
+        assert!(is_filled(&outcome), "{dialect:?}: {outcome:?}");
+        assert_eq!(desk.posts(), 1, "{dialect:?}");
+        desk.check(&[(&intent, &outcome)]);
+
+        // With nothing behind it, it is neither a refusal nor an order that never was.
+        desk.fault(dialect.post, When::Before, answer);
+        let (_, outcome) = desk.place(1, Side::Buy, "0.01").await;
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{dialect:?}: {outcome:?}");
+        assert_eq!(desk.posts(), 2, "{dialect:?}");
+    }
 }
 
 #[tokio::test]

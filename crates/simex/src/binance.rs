@@ -13,6 +13,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 const WEIGHT_PER_MINUTE: u64 = 6_000;
 const ORDERS_PER_10_SECONDS: u64 = 100;
@@ -23,6 +25,20 @@ const RAW_REQUESTS_PER_5_MINUTES: u64 = 61_000;
 const PATIENCE: u64 = 20;
 const BAN_MS: i64 = 120_000;
 const RECV_WINDOW_MAX_MS: i64 = 60_000;
+/// Parameters that the venue knows and that change nothing here.
+const WITHOUT_EFFECT: [&str; 11] = [
+    "cancelRestrictions",
+    "computeCommissionRates",
+    "newClientOrderId",
+    "permissions",
+    "selfTradePreventionMode",
+    "showPermissionSets",
+    "strategyId",
+    "strategyType",
+    "symbolStatus",
+    "timeZone",
+    "type",
+];
 
 /// A refusal: HTTP status, code, words.
 #[derive(Clone, Debug)]
@@ -56,6 +72,8 @@ struct Desk<'a> {
     history_from_ms: i64,
     call: &'a Call,
     parameters: Vec<(String, String)>,
+    /// Names of the parameters that were looked at.
+    read: RefCell<BTreeSet<String>>,
     now_ms: i64,
 }
 
@@ -74,13 +92,16 @@ pub fn handle(world: &mut World, call: &Call) -> Reply {
         .join("&");
     let parameters = url::form_urlencoded::parse(together.as_bytes()).into_owned().collect();
     let history_from_ms = *history_from_ms;
-    let mut desk = Desk { venue, prices, cache, assets, history_from_ms, call, parameters, now_ms };
+    let read = RefCell::default();
+    let mut desk =
+        Desk { venue, prices, cache, assets, history_from_ms, call, parameters, read, now_ms };
     desk.serve()
 }
 
 impl Desk<'_> {
     fn serve(&mut self) -> Reply {
         let (weight, security) = self.cost();
+        self.read.take();
         if let Some(reply) = self.banned() {
             return reply;
         }
@@ -91,7 +112,11 @@ impl Desk<'_> {
             return self.over_limit(used);
         }
         self.venue.over_limit = 0;
-        let answer = self.admit(security).and_then(|()| self.route());
+        let answer = self
+            .each_once()
+            .and_then(|()| self.admit(security))
+            .and_then(|()| self.route())
+            .and_then(|value| self.all_read().map(|()| value));
         let reply = match answer {
             Ok(value) => Reply::json(200, &value),
             Err(refusal) => {
@@ -261,7 +286,35 @@ impl Desk<'_> {
         if right { Ok(()) } else { Err(denied()) }
     }
 
+    /// In query and body alike each parameter stands once; what stands in both is taken from the query.
+    fn each_once(&self) -> Result<(), Refusal> {
+        for part in [self.call.query.as_str(), self.call.text()] {
+            let mut seen = BTreeSet::new();
+            let mut names = url::form_urlencoded::parse(part.as_bytes()).map(|(name, _)| name);
+            if names.any(|name| !seen.insert(name)) {
+                return Err(refuse(400, -1101, "Duplicate values for a parameter detected."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing was sent that the endpoint does not know. To be asked before anything takes effect.
+    fn all_read(&self) -> Result<(), Refusal> {
+        let read = self.read.borrow();
+        let known = |name: &str| read.contains(name) || WITHOUT_EFFECT.contains(&name);
+        let sent = self.parameters.len();
+        let known = self.parameters.iter().filter(|(name, _)| known(name)).count();
+        if known == sent {
+            return Ok(());
+        }
+        let message = format!(
+            "Not all sent parameters were read; read '{known}' parameter(s) but was sent '{sent}'."
+        );
+        Err(refuse(400, -1104, &message))
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
+        self.read.borrow_mut().insert(name.to_owned());
         self.parameters
             .iter()
             .find(|(key, value)| key == name && !value.is_empty())

@@ -33,7 +33,7 @@ pub struct Quirks {
     pub fill_fraction: Option<Decimal>,
     /// The next market order executes this many basis points more than asked, once.
     pub overfill_bps: Option<u32>,
-    /// The next market order waits in the book, untouched, until it is cancelled or released, once.
+    /// The next market order waits in the book, untouched, until it is cancelled, once.
     pub hold_next: bool,
     /// A client id can never be used again, not even after its order is over.
     pub client_ids_for_ever: bool,
@@ -564,31 +564,6 @@ impl Exchange {
             order.locked -= used.min(order.locked);
         }
         self.conclude(id, true, now_ms);
-    }
-
-    /// Executes a market order that was held back, at the prices of now.
-    ///
-    /// # Errors
-    /// When there is none, or it is over.
-    pub fn release_held(
-        &mut self,
-        prices: &PriceBoard,
-        id: u64,
-        now_ms: i64,
-    ) -> Result<(), Reject> {
-        let order = self.orders.get(&id).cloned().ok_or(Reject::UnknownOrder)?;
-        if !order.status.is_open() || order.kind != Kind::Market {
-            return Err(Reject::AlreadyOver);
-        }
-        let market = self.markets.get(&order.market).cloned().ok_or(Reject::UnknownMarket)?;
-        self.release(id, now_ms);
-        let book = self.book(prices, &market, now_ms);
-        let side = if order.side == Side::Buy { book.asks } else { book.bids };
-        for piece in walk(&side, order.base_amount) {
-            self.execute(prices, id, &market, &piece, Party::Free, now_ms);
-        }
-        self.conclude(id, false, now_ms);
-        Ok(())
     }
 }
 

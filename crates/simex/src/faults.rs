@@ -142,13 +142,6 @@ impl Fault {
         self
     }
 
-    /// The same, for requests that contain a text.
-    #[must_use]
-    pub fn containing(mut self, text: &str) -> Self {
-        self.contains = Some(text.to_owned());
-        self
-    }
-
     fn matches(&self, double: &str, endpoint: &str, parameters: &str) -> bool {
         let named = self
             .endpoint

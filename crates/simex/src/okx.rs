@@ -12,6 +12,7 @@ use crate::world::{Call, Reply, VenueState, World};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use market::Bars;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 
 const TIMESTAMP_AGE_MAX_MS: i64 = 30_000;
 const WINDOW_MS: i64 = 2_000;
+/// The largest market order, by value.
+const MARKET_ORDER_USDT_MAX: u32 = 1_000_000;
 
 /// A refusal: HTTP status, code, words; with `row` the outer code is 1 and this is the row's.
 #[derive(Clone, Debug)]
@@ -134,8 +137,8 @@ impl Desk<'_> {
             ("GET", "/api/v5/market/tickers") => self.tickers(),
             ("GET", "/api/v5/market/ticker") => self.ticker(),
             ("GET", "/api/v5/market/books") => self.books(),
-            ("GET", "/api/v5/market/candles") => self.candles(300),
-            ("GET", "/api/v5/market/history-candles") => self.candles(100),
+            ("GET", "/api/v5/market/candles") => self.candles(Bars::New),
+            ("GET", "/api/v5/market/history-candles") => self.candles(Bars::Finished),
             ("GET", "/api/v5/system/status") => Ok(Vec::new()),
             ("GET", "/api/v5/account/balance") => self.balance(),
             ("GET", "/api/v5/account/config") => self.account_config(),

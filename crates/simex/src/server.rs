@@ -2,7 +2,6 @@
 
 use crate::faults::{Action, Body as BodyFault, When};
 use crate::journal::RequestRecord;
-use crate::prices::Place;
 use crate::wire::{WireHandle, WireListener};
 use crate::world::{Call, Reply, World};
 use axum::Router;
@@ -284,15 +283,4 @@ fn dripping(bytes: Vec<u8>, pause: Duration) -> Body {
         Some((Ok::<_, std::io::Error>(vec![byte]), rest))
     });
     Body::from_stream(stream)
-}
-
-/// The place of a double's prices.
-#[must_use]
-pub const fn place_of(double: Double) -> Option<Place> {
-    match double {
-        Double::Binance => Some(Place::Binance),
-        Double::Okx => Some(Place::Okx),
-        Double::Coingecko => Some(Place::Coingecko),
-        Double::Telegram | Double::Control => None,
-    }
 }

@@ -1,6 +1,5 @@
 //! The running simulation: servers on loopback, and everything a test may do to it.
 
-use crate::clock::ClockMode;
 use crate::config::SimexConfig;
 use crate::exchange::{FeeAsset, Quirks};
 use crate::faults::Fault;
@@ -80,11 +79,6 @@ impl Simex {
     #[must_use]
     pub fn now_ms(&self) -> i64 {
         self.with(|world| world.clock.now_ms())
-    }
-
-    /// Sets how the clock runs.
-    pub fn set_clock(&self, mode: ClockMode) {
-        self.with(|world| world.clock.set(mode));
     }
 
     /// Moves the clock.

@@ -214,6 +214,10 @@ fn venue_state(
             }
             rules.min_notional = value.normalize();
         }
+        if place == Place::Okx {
+            // Market orders are bounded by value there.
+            rules.max_market_amount = rules.max_amount;
+        }
         exchange.markets.insert(name.clone(), rules);
     }
     for (asset, amount) in &config.balances {

@@ -106,6 +106,7 @@ impl Desk<'_> {
         if !["ACK", "RESULT", "FULL"].contains(&detail.as_str()) {
             return Err(illegal("newOrderRespType", "^ACK$|^RESULT$|^FULL$"));
         }
+        self.all_read()?;
         self.count_order()?;
         let exchange = &mut self.venue.exchange;
         let id = exchange.place(self.prices, &order, self.now_ms).map_err(rejected)?;
@@ -153,6 +154,7 @@ impl Desk<'_> {
         let market = self.market()?;
         let order = self.find_order(&market)?;
         let order = order.ok_or_else(|| rejected(Reject::UnknownOrder))?;
+        self.all_read()?;
         self.cancel_one(&market, order.id)
     }
 
@@ -166,6 +168,7 @@ impl Desk<'_> {
 
     pub(super) fn cancel_all(&mut self) -> Answer {
         let market = self.market()?;
+        self.all_read()?;
         let name = market.name();
         let open: Vec<u64> = self
             .venue
@@ -235,6 +238,10 @@ impl Desk<'_> {
         let order = number(self.whole("orderId")?);
         let first = number(self.whole("fromId")?);
         let (from, to) = self.day_range()?;
+        // By time, or by the number of an order or of a trade.
+        if (order.is_some() || first.is_some()) && (from.is_some() || to.is_some()) {
+            return Err(refuse(400, -1128, "Combination of optional parameters invalid."));
+        }
         let wanted: Vec<&Fill> = self
             .venue
             .exchange

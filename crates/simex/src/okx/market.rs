@@ -1,7 +1,7 @@
 //! Public endpoints: instruments, candles, tickers, book.
 
 use super::format::{instrument, on_grid, plain};
-use super::{Answer, Desk, Refusal};
+use super::{Answer, Desk, MARKET_ORDER_USDT_MAX, Refusal};
 use crate::candles::bar_start;
 use crate::prices::Place;
 use crate::rules::{MarketRules, MarketStatus};
@@ -11,6 +11,17 @@ use serde_json::{Value, json};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+/// How many bars the list of new ones goes back, the open one included.
+const NEW_BARS: i64 = 1440;
+
+/// Which of the two lists of candles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bars {
+    /// The newest ones, with the one that is still forming.
+    New,
+    /// All that are finished.
+    Finished,
+}
 
 /// The length of a candle by OKX's name of it. Those without `utc` begin at 16:00 UTC (midnight in
 /// Hong Kong) from six hours on, which is not simulated: only their UTC forms are known here.
@@ -105,24 +116,30 @@ impl Desk<'_> {
     }
 
     /// Newest first. `after`: older than this; `before`: newer than this.
-    pub(super) fn candles(&mut self, most: usize) -> Answer {
+    pub(super) fn candles(&mut self, which: Bars) -> Answer {
+        let most = if which == Bars::New { 300 } else { 100 };
         let rules = self.market()?;
         let step_ms =
             bar_ms(self.value("bar").unwrap_or("1m")).ok_or_else(|| Self::wrong("bar"))?;
-        let limit = self.limit(100.min(most), most)?;
+        let limit = self.limit(100, most)?;
         let (older, newer) = (self.whole("after")?, self.whole("before")?);
-        let to_ms = older.map(|older| older - 1);
+        let open = bar_start(self.now_ms, step_ms);
+        let (history_from_ms, last_ms) = match which {
+            Bars::New => (self.history_from_ms.max(open - (NEW_BARS - 1) * step_ms), self.now_ms),
+            Bars::Finished => (self.history_from_ms, open - 1),
+        };
+        let to_ms = older.map_or(last_ms, |older| last_ms.min(older - 1));
         // The newest ones that are asked for: page from their end.
-        let newest = bar_start(self.now_ms.min(to_ms.unwrap_or(i64::MAX)), step_ms);
+        let newest = bar_start(to_ms, step_ms);
         let count = i64::try_from(limit).unwrap_or(1);
         let earliest = newest - (count - 1) * step_ms;
         let from_ms = Some(newer.map_or(earliest, |newer| earliest.max(newer + 1)));
         let range = BarRange {
             step_ms,
             from_ms,
-            to_ms,
+            to_ms: Some(to_ms),
             limit,
-            history_from_ms: self.history_from_ms,
+            history_from_ms,
             now_ms: self.now_ms,
         };
         let found = bars(self.prices, self.cache, Place::Okx, &rules, range);
@@ -215,9 +232,9 @@ fn row(rules: &MarketRules, listed_ms: i64) -> Value {
         "state": if trading { "live" } else { "suspend" },
         "ruleType": "normal",
         "maxLmtSz": plain(rules.max_amount),
-        "maxMktSz": "1000000",
+        "maxMktSz": MARKET_ORDER_USDT_MAX.to_string(),
         "maxLmtAmt": "20000000",
-        "maxMktAmt": "1000000",
+        "maxMktAmt": MARKET_ORDER_USDT_MAX.to_string(),
         "maxTwapSz": plain(rules.max_amount),
         "maxIcebergSz": plain(rules.max_amount),
         "maxTriggerSz": plain(rules.max_amount),

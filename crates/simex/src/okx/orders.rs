@@ -1,10 +1,12 @@
 //! Orders: placing, asking, cancelling, lists.
 
 use super::format;
-use super::{Answer, Desk, Refusal, refuse};
+use super::{Answer, Desk, MARKET_ORDER_USDT_MAX, Refusal, refuse};
 use crate::orders::{Amount, Fill, Kind, Lifetime, NewOrder, Order, Reject, Side};
+use crate::prices::Place;
 use crate::rules::MarketRules;
 use rust_decimal::Decimal;
+use rust_decimal::prelude::FromPrimitive;
 use serde_json::{Value, json};
 
 fn words(reject: Reject, market: &MarketRules, side: Side) -> (&'static str, String) {
@@ -116,6 +118,12 @@ impl Desk<'_> {
             let message = "Your order should meet or exceed the minimum order amount.";
             return Err(refused("51020", message));
         }
+        if order.kind == Kind::Market
+            && self.value_of(&order, &market) > Decimal::from(MARKET_ORDER_USDT_MAX)
+        {
+            let (code, message) = words(Reject::MarketLotSize, &market, order.side);
+            return Err(refused(code, &message));
+        }
         let placed = self.venue.exchange.place(self.prices, &order, now);
         let id = placed.map_err(|reject| {
             let (code, message) = words(reject, &market, order.side);
@@ -129,6 +137,18 @@ impl Desk<'_> {
             "sCode": "0",
             "sMsg": "Order placed",
         })])
+    }
+
+    /// The value of an order in dollars; nothing when the market has no price.
+    fn value_of(&self, order: &NewOrder, market: &MarketRules) -> Decimal {
+        let exchange = &self.venue.exchange;
+        let average = exchange.average_price(self.prices, market, self.now_ms);
+        let cost = match order.amount {
+            Amount::Quote(cost) => cost,
+            Amount::Base(amount) => amount * average.unwrap_or_default(),
+        };
+        let dollars = self.prices.price(Place::Okx, &market.quote, self.now_ms);
+        cost * dollars.and_then(Decimal::from_f64).unwrap_or_default()
     }
 
     fn hidden(&self, id: u64) -> bool {

@@ -52,11 +52,18 @@ async fn refusals_carry_the_venues_codes() {
         ("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&price=1", 400, -1106),
         ("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&newClientOrderId=a%20b", 400, -1100),
         ("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&recvWindow=60001", 400, -1131),
+        ("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&quantity=0.01", 400, -1101),
+        ("symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&colour=red", 400, -1104),
     ];
     for (query, status, code) in cases {
         let (got, answer) = order(&simex, query).await;
         assert_eq!((got, answer["code"].as_i64()), (status, Some(code)), "{query}: {answer}");
     }
+    let trades = "symbol=BTCUSDT&fromId=1&startTime=1";
+    let (_, both) = read(binance(&simex, "GET", "/api/v3/myTrades", trades)).await;
+    assert_eq!(both["code"], -1128, "{both}");
+    let (_, unread) = read(public(&simex, Double::Binance, "/api/v3/time?symbol=BTCUSDT")).await;
+    assert_eq!(unread["code"], -1104, "{unread}");
     simex.set_market(Place::Binance, "BTC/USDT", MarketStatus::Halted);
     let (_, closed) = order(&simex, "symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01").await;
     assert_eq!(closed["msg"], "Market is closed.");

@@ -101,3 +101,40 @@ async fn candles_page_back_without_gaps_and_say_which_is_open() {
     let (_, older) = read(public(&simex, Double::Okx, &older)).await;
     assert_eq!(time(&rows[299]) - time(&older["data"][0]), 3_600_000);
 }
+
+#[tokio::test]
+async fn new_bars_go_back_a_little_and_the_others_are_finished() {
+    let simex = Simex::start(keel_simex::SimexConfig::default()).await.unwrap();
+    let bars = |list: &str, after: &str| {
+        let path = format!("/api/v5/market/{list}?instId=ETH-USDT&bar=1H&limit=100{after}");
+        let request = public(&simex, Double::Okx, &path);
+        async { read(request).await.1["data"].as_array().unwrap().clone() }
+    };
+    let time = |row: &serde_json::Value| row[0].as_str().unwrap().parse::<i64>().unwrap();
+    let open = time(&bars("candles", "").await[0]);
+    let finished = bars("history-candles", "").await;
+    assert_eq!((open - time(&finished[0]), &finished[0][8]), (3_600_000, &"1".into()));
+    let border = format!("&after={}", open - 1430 * 3_600_000);
+    assert_eq!(bars("candles", &border).await.len(), 9, "1440 with the open one");
+    assert_eq!(bars("history-candles", &border).await.len(), 100);
+}
+
+#[tokio::test]
+async fn the_largest_market_order_is_told_and_refused_by_its_value() {
+    let simex = Simex::start(still()).await.unwrap();
+    assert!(simex.deposit(Place::Okx, "USDT", 5_000_000.into()));
+    let path = "/api/v5/public/instruments?instType=SPOT&instId=ETH-USDT";
+    let (_, told) = read(public(&simex, Double::Okx, path)).await;
+    assert_eq!(told["data"][0]["maxMktSz"], "1000000");
+    for (size, unit, code) in [
+        ("1000001", "quote_ccy", "51201"),
+        ("334", "base_ccy", "51201"),
+        ("999999", "quote_ccy", "0"),
+        ("333", "base_ccy", "0"),
+    ] {
+        let size = format!(r#""sz":"{size}""#);
+        let body = BUY.replace(r#""sz":"300""#, &size).replace("quote_ccy", unit);
+        let (_, answer) = order(&simex, &body).await;
+        assert_eq!(answer["data"][0]["sCode"], code, "{body}: {answer}");
+    }
+}
