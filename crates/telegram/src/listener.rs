@@ -110,7 +110,8 @@ impl Listener {
                 Ok(updates) => {
                     self.failures = 0;
                     // Two readers take turns for a while before one of them is refused.
-                    let is_alone = since.elapsed() >= CONFLICTS_APART.min(self.limits.conflict_pause);
+                    let is_alone =
+                        since.elapsed() >= CONFLICTS_APART.min(self.limits.conflict_pause);
                     if self.is_off && is_alone {
                         self.is_off = false;
                         tracing::info!("Telegram commands are on again");

@@ -15,8 +15,9 @@ use teloxide::payloads::{
 use teloxide::prelude::*;
 use teloxide::requests::Payload;
 use teloxide::types::{
-    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, InlineKeyboardButton, InlineKeyboardButtonKind,
-    InlineKeyboardMarkup, LinkPreviewOptions, Me, ParseMode, Recipient, Update,
+    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, InlineKeyboardButton,
+    InlineKeyboardButtonKind, InlineKeyboardMarkup, LinkPreviewOptions, Me, ParseMode, Recipient,
+    Update,
 };
 use url::Url;
 
