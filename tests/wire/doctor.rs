@@ -154,7 +154,8 @@ const CASES: &[Case] = &[
     ),
     case(
         |bench| {
-            let words = r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+            let words =
+                r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
             let fault = Fault::standing("getChat", When::Before, status(400, words));
             bench.simex.fault(fault.at("telegram"));
         },
