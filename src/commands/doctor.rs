@@ -266,9 +266,17 @@ async fn telegram(config: &Config, credentials: &Credentials, report: &mut Repor
     };
     match keel_telegram::probe(&settings).await {
         Err(problem) => report.problem("", problem),
-        Ok(name) if settings.allowed_user_ids.is_empty() => {
-            report.ok("", format!("{name}; commands are off (telegram.allowed_user_ids)"));
+        Ok(bot) if settings.allowed_user_ids.is_empty() => {
+            let text = "can write to the chat; commands are off (telegram.allowed_user_ids)";
+            report.ok("", format!("{} {text}", bot.name));
         }
-        Ok(name) => report.ok("", format!("{name}; commands are on")),
+        Ok(bot) if bot.has_webhook => report.problem(
+            "",
+            format!(
+                "a webhook is set for {}, so that commands do not arrive: if it was not you, revoke the token at BotFather; otherwise remove it with deleteWebhook",
+                bot.name
+            ),
+        ),
+        Ok(bot) => report.ok("", format!("{} can write to the chat; commands are on", bot.name)),
     }
 }

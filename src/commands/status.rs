@@ -1,8 +1,10 @@
 //! `keel status`: what is held, and what it should be.
 
 use crate::cli::ConfigArg;
+use crate::desk;
 use crate::exit::{Code, Failure};
 use crate::journal::Reader;
+use crate::live::controls::Controls;
 use crate::output;
 use crate::status::to_json;
 use keel_core::policy::Policy;
@@ -11,8 +13,9 @@ use keel_core::state::State;
 use keel_core::time::Timestamp;
 use keel_live::time::MachineTime;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// Shows holdings, targets and signals after the last cycle.
+/// Shows holdings, targets and signals after the last cycle, and what keeps orders back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Exit code 7 when the last cycle is older than --max-age.")]
 pub struct Args {
@@ -43,23 +46,63 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let cycle = reader.cycle(None)?.ok_or_else(no_cycle)?;
     let at = Timestamp::from_ms(cycle.at_ms);
     let assets = to_json(&config.policy, &state);
+    let is_paused = Controls::new(&config.paths.journal).is_paused();
+    let broker = Remembered::read(&reader.checkpoint()?);
+    let unresolved = reader.unresolved()?;
     if args.json {
+        let unresolved: Vec<Value> = unresolved
+            .iter()
+            .map(|order| {
+                json!({
+                    "id": order.id,
+                    "venue": order.venue,
+                    "symbol": order.symbol,
+                    "side": order.side,
+                    "amount": order.amount,
+                    "at": Timestamp::from_ms(order.at_ms).to_string(),
+                    "quarantine": broker.quarantined.get(&order.id),
+                })
+            })
+            .collect();
         output::json(&json!({
             "mode": reader.mode()?,
             "cycle": cycle,
             "at": at.to_string(),
             "total": keel_core::snapshot::number(state.total().get()),
             "stablecoin": config.policy.stablecoin,
+            "paused": is_paused,
+            "halted": broker.halted,
+            "unresolved": unresolved,
             "assets": assets,
         }));
     } else {
         output::line(format!(
-            "Cycle {} at {at} ({}), worth {} {}\n",
+            "Cycle {} at {at} ({}), worth {} {}",
             cycle.cycle,
             reader.mode()?,
             output::decimal(state.total().get(), 2),
             config.policy.stablecoin
         ));
+        if is_paused {
+            output::line("Trading is stopped by the operator: /start in the chat goes on");
+        }
+        for (venue, why) in &broker.halted {
+            output::line(format!("Trading at {venue} is halted: {why}"));
+        }
+        for order in &unresolved {
+            let quarantine = broker.quarantined.get(&order.id);
+            let cause = quarantine.map_or("it is looked up", String::as_str);
+            output::line(format!(
+                "Of unknown outcome: {} {} {} at {}, sent {} as {}: {cause}",
+                order.side,
+                order.amount,
+                order.symbol,
+                order.venue,
+                Timestamp::from_ms(order.at_ms),
+                order.id
+            ));
+        }
+        output::line("");
         output::line(holdings(&config.policy, &state, &assets));
         for note in &cycle.notes {
             output::line(format!("note: {note}"));
@@ -72,6 +115,33 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             format!("the last cycle began {age_seconds} s ago; expected at most {max}"),
         )),
         _ => Ok(()),
+    }
+}
+
+/// What the broker of real accounts remembers that keeps orders back. A paper account remembers none
+/// of it.
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Exchanges that are not traded, and why.
+    halted: BTreeMap<String, String>,
+    /// Orders that only the operator can decide, and why.
+    quarantined: BTreeMap<String, String>,
+}
+
+impl Remembered {
+    fn read(checkpoint: &str) -> Self {
+        let value: Value = serde_json::from_str(checkpoint).unwrap_or_default();
+        let each = |key: &str, text: fn(&Value) -> Option<&str>| {
+            let entries = value[key].as_object().into_iter().flatten();
+            entries
+                .filter_map(|(name, entry)| Some((name.clone(), text(entry)?.to_owned())))
+                .collect::<BTreeMap<String, String>>()
+        };
+        let halted = each("halted", Value::as_str).into_iter();
+        Self {
+            halted: halted.map(|(venue, why)| (venue, desk::halt(&why))).collect(),
+            quarantined: each("pending", |pending| pending["quarantine"].as_str()),
+        }
     }
 }
 

@@ -20,6 +20,12 @@ pub fn startup(config: &Config, mode: &str) -> Event {
         ))
 }
 
+/// The program could not start, for this reason.
+#[must_use]
+pub fn failed_start(reason: &str) -> Event {
+    Event::new(EventKind::Error, "Keel could not start").body(reason)
+}
+
 /// The program ends, for this reason.
 #[must_use]
 pub fn shutdown(reason: &str) -> Event {

@@ -1,9 +1,10 @@
 //! What came from outside and what went there: deposits, withdrawals, trades by hand. It is what was
-//! held in a cycle and in the one before does not explain by the orders between them.
+//! held in a cycle and in the one before does not explain by the orders between them. What joined or
+//! left the configuration did not move at all, and is told apart.
 
 use crate::journal::{JournalError, Reader, TradeRow};
 use rust_decimal::Decimal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Below this, in the stablecoin, it is rounding or a fee that was not reported.
 const FLOW_MIN: Decimal = Decimal::ONE;
@@ -13,24 +14,46 @@ pub(super) struct Flow {
     /// When the cycle started that saw it, milliseconds.
     pub(super) at_ms: i64,
     /// Worth of each asset that moved, in the stablecoin, at the prices of the cycle before.
-    pub(super) by_ticker: BTreeMap<String, Decimal>,
-}
-
-impl Flow {
-    /// Worth of all together.
-    pub(super) fn value(&self) -> Decimal {
-        self.by_ticker.values().sum()
-    }
+    pub(super) moved: BTreeMap<String, Decimal>,
+    /// The same of what joined the configuration, or left it (below zero).
+    pub(super) managed: BTreeMap<String, Decimal>,
 }
 
 /// Worth of all flows together.
 pub(super) fn sum(flows: &[Flow]) -> Decimal {
-    flows.iter().map(Flow::value).sum()
+    moved(flows) + managed(flows)
 }
 
-/// The same without what went.
+/// Worth of what moved.
+pub(super) fn moved(flows: &[Flow]) -> Decimal {
+    flows.iter().flat_map(|flow| flow.moved.values()).sum()
+}
+
+/// Worth of what joined the configuration, without what left it.
+pub(super) fn managed(flows: &[Flow]) -> Decimal {
+    flows.iter().flat_map(|flow| flow.managed.values()).sum()
+}
+
+/// What was put in: without what went, and what left and came back counts once.
 pub(super) fn deposits(flows: &[Flow]) -> Decimal {
-    flows.iter().map(|flow| flow.value().max(Decimal::ZERO)).sum()
+    let came = |flow: &Flow| flow.moved.values().sum::<Decimal>().max(Decimal::ZERO);
+    flows.iter().map(came).sum::<Decimal>() + managed(flows).max(Decimal::ZERO)
+}
+
+/// In words, what moved and what joined or left, as far as there is any; amounts as `shown`.
+pub(super) fn told(flows: &[Flow], shown: impl Fn(Decimal) -> String) -> Vec<String> {
+    let mut lines = Vec::new();
+    if flows.iter().any(|flow| !flow.moved.is_empty()) {
+        lines.push(format!("deposits and withdrawals {}", shown(moved(flows))));
+    }
+    let tickers: BTreeSet<&str> =
+        flows.iter().flat_map(|flow| flow.managed.keys()).map(String::as_str).collect();
+    if !tickers.is_empty() {
+        let tickers = tickers.into_iter().collect::<Vec<_>>().join(", ");
+        let value = shown(managed(flows));
+        lines.push(format!("joined or left the configuration ({tickers}) {value}"));
+    }
+    lines
 }
 
 /// A number of the journal.
@@ -59,9 +82,11 @@ pub(super) fn flows(reader: &Reader, first: u64, last: u64) -> Result<Vec<Flow>,
             reader.trades(Some(cycle))?.iter().for_each(|trade| change.explain(trade));
         }
         let at_ms = reader.cycle(Some(change.to))?.map_or(0, |cycle| cycle.at_ms);
-        let by_ticker = change.worth();
-        if !by_ticker.is_empty() {
-            flows.push(Flow { at_ms, by_ticker });
+        let unmoved = std::mem::take(&mut change.unmoved);
+        let (managed, moved): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            change.worth().into_iter().partition(|(ticker, _)| unmoved.contains(ticker));
+        if !(managed.is_empty() && moved.is_empty()) {
+            flows.push(Flow { at_ms, moved, managed });
         }
     }
     Ok(flows)
@@ -79,6 +104,8 @@ struct Change {
     from: u64,
     to: u64,
     amounts: BTreeMap<String, (Decimal, Decimal)>,
+    /// What the configuration of only one of the cycles names.
+    unmoved: BTreeSet<String>,
 }
 
 impl Change {
@@ -96,7 +123,11 @@ impl Change {
             }
         }
         let is_one = before.cycle > 0 && amounts.values().any(|(amount, _)| !amount.is_zero());
-        is_one.then_some(Self { from: before.cycle, to: now.cycle, amounts })
+        let in_both = |ticker: &&String| {
+            before.holdings.contains_key(*ticker) && now.holdings.contains_key(*ticker)
+        };
+        let unmoved = amounts.keys().filter(|ticker| !in_both(ticker)).cloned().collect();
+        is_one.then_some(Self { from: before.cycle, to: now.cycle, amounts, unmoved })
     }
 
     /// Takes off what an order moved.

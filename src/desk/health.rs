@@ -1,6 +1,6 @@
 //! `/health`: whether everything works.
 
-use super::{DeskContext, ago, held, minute};
+use super::{DeskContext, ago, held, minute, trading};
 use crate::journal::{JournalError, Reader};
 use keel_core::time::Timestamp;
 use keel_telegram::Answer;
@@ -19,9 +19,15 @@ pub(super) fn health(
         "Keel {} started {} ago; trading is {}.{}",
         env!("CARGO_PKG_VERSION"),
         ago(now, context.started_at),
-        context.run.name(),
+        trading(context),
         held(context)
     )];
+    if let Some((at, why)) = &context.refused {
+        lines.push(format!("The configuration on disk is refused since {}: {why}", minute(*at)));
+    }
+    if !context.waiting.is_empty() {
+        lines.push(format!("Changed, and needs a restart: {}.", context.waiting.join(", ")));
+    }
     match reader.cycle(None)? {
         None => lines.push("Last cycle: none yet.".to_owned()),
         Some(cycle) => {

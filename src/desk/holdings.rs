@@ -1,6 +1,6 @@
 //! `/status` and `/balance`: what is held and what it should be.
 
-use super::{DeskContext, NO_CYCLE, ago, held, minute};
+use super::{DeskContext, NO_CYCLE, ago, held, minute, trading};
 use crate::journal::{JournalError, Reader};
 use crate::output;
 use keel_core::policy::AssetPolicy;
@@ -120,7 +120,7 @@ fn head(
         .map_or_else(String::new, |at| format!(" at {} ({} ago)", minute(at), ago(now, at)));
     Ok(format!(
         "Trading is {} ({}). Cycle {}{when}.{}\nWorth {} {stablecoin}, of it {} free.",
-        context.run.name(),
+        trading(context),
         reader.mode()?,
         state.cycle,
         held(context),

@@ -6,11 +6,15 @@ mod files;
 mod flows;
 mod health;
 mod holdings;
+mod left;
 mod orders;
 mod profit;
+mod reasons;
 mod settings;
 
-pub use events::{of_cycle, shutdown, startup};
+pub use events::{failed_start, of_cycle, shutdown, startup};
+pub use left::left;
+pub use reasons::halt;
 pub use settings::{loudness, telegram_settings};
 
 use crate::journal::{JournalError, Reader};
@@ -35,8 +39,12 @@ pub struct DeskContext {
     pub state: Option<State>,
     /// Exchanges, as far as anything is known of them.
     pub venues: BTreeMap<VenueId, VenueHealth>,
-    /// What keeps orders back although nobody paused.
-    pub held: Vec<String>,
+    /// What keeps orders back although nobody paused, and why.
+    pub held: BTreeMap<String, String>,
+    /// Since when the configuration on disk is refused, and why.
+    pub refused: Option<(Timestamp, String)>,
+    /// Its keys that wait for a restart.
+    pub waiting: Vec<String>,
     /// What the operator should know that no cycle tells, and when it was found.
     pub notes: Vec<(Timestamp, String)>,
 }
@@ -71,7 +79,9 @@ impl DeskContext {
             started_at,
             state: None,
             venues: BTreeMap::new(),
-            held: Vec::new(),
+            held: BTreeMap::new(),
+            refused: None,
+            waiting: Vec::new(),
             notes: Vec::new(),
         }
     }
@@ -137,8 +147,17 @@ fn from_journal(
 const NO_CYCLE: &str = "No cycle has finished yet.";
 
 /// What keeps orders back, each in a line.
-fn held(context: &DeskContext) -> String {
-    context.held.iter().map(|text| format!("\nHeld back: {text}")).collect()
+#[must_use]
+pub fn held(context: &DeskContext) -> String {
+    context.held.values().map(|text| format!("\nHeld back: {text}")).collect()
+}
+
+/// Whether it trades, in a word or two.
+fn trading(context: &DeskContext) -> &'static str {
+    match context.run {
+        RunState::Running if !context.held.is_empty() => "on, but orders are held back",
+        run => run.name(),
+    }
 }
 
 /// How long ago, for people.

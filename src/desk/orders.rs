@@ -1,6 +1,6 @@
 //! `/trades`, `/plan` and `/why`: orders and the decisions behind them.
 
-use super::{DeskContext, minute};
+use super::{DeskContext, held, minute};
 use crate::commands::why;
 use crate::journal::{JournalError, Reader, TradeRow};
 use crate::output;
@@ -79,10 +79,10 @@ pub(super) fn plan(context: &DeskContext, reader: &Reader) -> Result<Answer, Jou
     if lines.is_empty() {
         lines.push("No orders.".to_owned());
     }
-    let held = decisions.iter().filter(|decision| !decision.detail.is_empty());
-    lines.extend(held.map(|decision| format!("{}: {}", decision.ticker, decision.detail)));
+    let kept = decisions.iter().filter(|decision| !decision.detail.is_empty());
+    lines.extend(kept.map(|decision| format!("{}: {}", decision.ticker, decision.detail)));
     lines.extend(cycle.notes.iter().map(|note| format!("Note: {note}")));
-    answer = answer.and_text(lines.join("\n"));
+    answer = answer.and_text(format!("{}{}", lines.join("\n"), held(context)));
     Ok(answer)
 }
 

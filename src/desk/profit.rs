@@ -1,6 +1,6 @@
 //! `/profit`, `/daily` and `/performance`: what was gained, from the journal.
 
-use super::flows::{deposits, flows, number, sum};
+use super::flows::{deposits, flows, number, sum, told};
 use super::{DeskContext, NO_CYCLE, minute};
 use crate::journal::{BookedFill, CycleRow, JournalError, Reader};
 use crate::output;
@@ -32,10 +32,9 @@ pub(super) fn profit(context: &DeskContext, reader: &Reader) -> Result<Answer, J
             last.cycle
         ),
     ];
-    if !flows.is_empty() {
-        let moved = signed(sum(&flows));
-        lines.push(format!("Deposits and withdrawals, not counted as gain: {moved} {stablecoin}"));
-    }
+    let shown = |value| format!("{} {stablecoin}", signed(value));
+    let told = told(&flows, shown).into_iter();
+    lines.extend(told.map(|text| format!("Not counted as gain: {text}")));
     lines.push("Fees are taken off. Percent is of the first value and the deposits.".to_owned());
     Ok(Answer::text(lines.join("\n")))
 }
@@ -71,16 +70,14 @@ pub(super) fn daily(
         let date = date.get(..10).unwrap_or(&date).to_owned();
         let later = flows.split_off(flows.partition_point(|flow| flow.at_ms <= end.at_ms));
         let gain = value - before - sum(&flows);
-        if !flows.is_empty() {
-            let moved = signed(sum(&flows));
-            remarks.push(format!("{date}: deposits and withdrawals {moved} {stablecoin}"));
-        }
+        let shown = |value| format!("{} {stablecoin}", signed(value));
+        remarks.extend(told(&flows, shown).into_iter().map(|text| format!("{date}: {text}")));
         let change = change(gain, before + deposits(&flows));
         rows.push(vec![date, output::decimal(value, 2), signed(gain), change]);
         (before, flows) = (value, later);
     }
     rows.reverse();
-    remarks.push("Days are UTC; deposits and withdrawals do not count as gain.".to_owned());
+    remarks.push("Days are UTC; only what was traded or changed its price is gain.".to_owned());
     Ok(Answer::table(output::table(&["day", stablecoin, "gain", ""], 1, rows))
         .and_text(remarks.join("\n")))
 }
@@ -120,9 +117,22 @@ pub(super) fn performance(context: &DeskContext, reader: &Reader) -> Result<Answ
     }
     reader.each_fill(|fill| count(&fill, stablecoin, &mut books))?;
     for flow in flows(reader, first.cycle, last.cycle)? {
-        for (ticker, value) in flow.by_ticker {
+        for (ticker, value) in flow.moved {
             let book = books.entry(ticker).or_default();
             *(if value > Decimal::ZERO { &mut book.bought } else { &mut book.sold }) += value.abs();
+        }
+        for (ticker, value) in flow.managed {
+            let book = books.entry(ticker).or_default();
+            // What comes back was put in before; only what it is worth more is new.
+            let back = value.clamp(Decimal::ZERO, book.left);
+            book.left -= back;
+            book.sold -= back;
+            if value > Decimal::ZERO {
+                book.bought += value - back;
+            } else {
+                book.left -= value;
+                book.sold -= value;
+            }
         }
     }
     books.remove(stablecoin);
@@ -158,6 +168,8 @@ struct Book {
     end: Decimal,
     bought: Decimal,
     sold: Decimal,
+    /// Of what was sold, what only left the configuration.
+    left: Decimal,
     fills: u64,
 }
 

@@ -362,6 +362,18 @@ impl Reader {
         .transpose()
     }
 
+    /// What the broker remembers, in its own format; empty before it remembers anything.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn checkpoint(&self) -> Result<String, JournalError> {
+        self.connection
+            .query_row("SELECT broker FROM state", [], |row| row.get(0))
+            .optional()
+            .map(Option::unwrap_or_default)
+            .map_err(|error| self.failed(error))
+    }
+
     /// What kind of run it belongs to.
     ///
     /// # Errors
@@ -452,6 +464,15 @@ impl Reader {
         let order = "WHERE ?1 IS NULL OR i.cycle = ?1 ORDER BY i.cycle, i.leg";
         let trades = self.all(&format!("{TRADES} {order}"), params![cycle], trade_row)?;
         self.with_fills(trades)
+    }
+
+    /// Orders whose outcome is not known, in the order they were sent.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn unresolved(&self) -> Result<Vec<TradeRow>, JournalError> {
+        let order = "WHERE COALESCE(o.outcome, 'unknown') = 'unknown' ORDER BY i.cycle, i.leg";
+        self.all(&format!("{TRADES} {order}"), params![], trade_row)
     }
 
     /// The last `count` orders with their outcomes, in the order they were sent.

@@ -38,22 +38,22 @@ impl<B> Gate<B> {
     }
 
     /// Why nothing may pass, if nothing may.
-    fn shut(&self) -> Option<&'static str> {
+    fn shut(&self) -> Option<String> {
         if self.controls.is_stopping() {
-            return Some("Keel is stopping");
+            return Some("Keel is stopping".to_owned());
         }
-        if self.controls.held().is_some() {
-            return Some("the configuration asks for another kind of trading");
+        if let Some(why) = self.controls.held() {
+            return Some(why);
         }
         if self.controls.is_paused() {
-            return Some("trading is paused by the operator");
+            return Some("trading is paused by the operator".to_owned());
         }
         // One clock stands still while a machine sleeps, the other may be set: either counts.
         let too_old = self.begun.is_some_and(|(instant, time)| {
             instant.elapsed() > DECISION_AGE_MAX
                 || time.elapsed().map_or(true, |age| age > DECISION_AGE_MAX)
         });
-        too_old.then_some("the decision is older than 5 minutes")
+        too_old.then(|| "the decision is older than 5 minutes".to_owned())
     }
 }
 
@@ -63,7 +63,7 @@ impl<B: Broker> Broker for Gate<B> {
     }
 
     fn closed(&self, venue: &VenueId) -> Option<String> {
-        self.shut().map(str::to_owned).or_else(|| self.broker.closed(venue))
+        self.shut().or_else(|| self.broker.closed(venue))
     }
 
     async fn place(&mut self, intent: &Intent) -> Outcome {

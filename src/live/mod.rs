@@ -37,11 +37,15 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The last messages may take so long; a stop is over within five seconds.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
+/// And the message of a start that failed, which nobody waits for.
+const FAILED_START: Duration = Duration::from_secs(5);
+/// Prices have moved since a first plan that was confirmed so long after it was shown.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(300);
 /// When a stop is not over by then, something blocks the loop itself, such as a disk: the process
 /// is left as it is, which the journal was made for.
 const STOP_LONGEST: Duration = Duration::from_millis(4300);
@@ -76,26 +80,71 @@ pub fn run(config_path: &Path, options: &Options) -> Result<(), Failure> {
     let credentials = cli::resolve_credentials(&config)?;
     let real = matches!(mode, Mode::Live | Mode::Sandbox);
     let links = Links::new(&config, Some(&credentials).filter(|_| real))?;
-    let new = NewJournal { mode: mode.clone(), deployment: random_name()? };
-    // The paper account is in the journal: an order and what it moved are one write.
-    let durability = if real { Durability::EachWrite } else { Durability::Groups { cycles: 1 } };
-    let (journal, resumed) = Journal::open(&config.paths.journal, &new, durability)?;
-    simulation::prepare_directories(&config)?;
-    keel_config::write_missing_strategies(&config)?;
-    logging::start(&config, WhenFull::Lose)?;
+    let chat = desk::telegram_settings(&config, &credentials)?;
     let runtime = simulation::runtime()?;
+    let opened = open(&config, &mode);
     let ended = runtime.block_on(async {
-        let tags = if real { tags(&credentials) } else { BTreeMap::new() };
-        let world =
-            Start { config, mode, credentials, links, tags, journal, resumed, options, controls };
-        if real { world.real().await } else { world.paper().await }
+        let started = match opened {
+            Err(failure) => Err(failure),
+            Ok((journal, resumed)) => {
+                let tags = if real { tags(&credentials) } else { BTreeMap::new() };
+                let world = Start {
+                    config,
+                    mode,
+                    credentials,
+                    links,
+                    tags,
+                    journal,
+                    resumed,
+                    options,
+                    controls,
+                };
+                if real { world.real().await } else { world.paper().await }
+            }
+        };
+        if let Err(failure) = &started {
+            tell_failed_start(chat, failure).await;
+        }
+        started.flatten()
     });
     // A name that is being looked up, or a terminal that is being read, is not waited for.
     runtime.shutdown_background();
-    let ended = ended?;
-    tracing::info!(?ended, "stop");
-    Ok(())
+    match &ended {
+        Ok(ended) => tracing::info!(?ended, "stop"),
+        Err(failure) => tracing::error!("Keel ends: {}", failure.message),
+    }
+    ended.map(drop)
 }
+
+/// What a run writes to. The log first: it tells what is wrong with the others.
+fn open(config: &Config, mode: &Mode) -> Result<(Journal, Option<Resumed>), Failure> {
+    logging::start(config, WhenFull::Lose)?;
+    let new = NewJournal { mode: mode.clone(), deployment: random_name()? };
+    // The paper account is in the journal: an order and what it moved are one write.
+    let durability = match mode {
+        Mode::Live | Mode::Sandbox => Durability::EachWrite,
+        _ => Durability::Groups { cycles: 1 },
+    };
+    let opened = Journal::open(&config.paths.journal, &new, durability)?;
+    simulation::prepare_directories(config)?;
+    keel_config::write_missing_strategies(config)?;
+    Ok(opened)
+}
+
+/// Tells the chat why there is no run. Under a supervisor that starts anew, nobody reads the terminal.
+async fn tell_failed_start(chat: Option<keel_telegram::Settings>, failure: &Failure) {
+    // Who says no at the terminal knows.
+    let Some(mut settings) = chat.filter(|_| failure.code != Code::Interrupted) else { return };
+    // Nobody would obey.
+    settings.allowed_user_ids.clear();
+    // What is wrong with the chat itself is the failure.
+    let Ok(handle) = keel_telegram::start(settings) else { return };
+    handle.notifier.notify(desk::failed_start(&failure.message));
+    handle.notifier.flush(FAILED_START).await;
+}
+
+/// How a run ended, unless its start failed already.
+type Run = Result<Result<Ended, Failure>, Failure>;
 
 /// What a start has found.
 struct Start<'a> {
@@ -137,7 +186,7 @@ impl Start<'_> {
         Ok(state)
     }
 
-    async fn paper(self) -> Result<Ended, Failure> {
+    async fn paper(self) -> Run {
         let market = self.market()?;
         let state = self.state()?;
         let account = match self.resumed.as_ref().and_then(|resumed| resumed.broker.as_deref()) {
@@ -155,11 +204,11 @@ impl Start<'_> {
         self.run(&market, broker, state).await
     }
 
-    async fn real(self) -> Result<Ended, Failure> {
+    async fn real(self) -> Run {
         let market = self.market()?;
         let ready = tokio::select! {
             biased;
-            () = self.controls.stopped_for(Duration::ZERO) => return Ok(Ended::Stopped),
+            () = self.controls.stopped_for(Duration::ZERO) => return Ok(Ok(Ended::Stopped)),
             ready = self.account(&market) => ready?,
         };
         self.run(&market, ready.0, ready.1).await
@@ -211,11 +260,12 @@ impl Start<'_> {
         for note in found.keys.into_iter().chain(found.notes) {
             output::remark(format!("note: {note}"));
         }
-        // A key that can withdraw, or none that works, is for the operator to mend, not for a loop.
-        if let Some((venue, key)) = account.troubles().iter().find(|(_, key)| key.is_wrong) {
-            return Err(Failure::new(Code::BadInput, format!("{venue}: {}", key.why)));
-        }
         if state.cycle == 0 {
+            // A key that can withdraw, or none that works, is for the operator to mend before anything
+            // is traded. Later it closes its exchange alone: the others have orders to look after.
+            if let Some((venue, key)) = account.troubles().iter().find(|(_, key)| key.is_wrong) {
+                return Err(Failure::new(Code::BadInput, format!("{venue}: {}", key.why)));
+            }
             self.ask(market, &account, &state).await?;
         }
         Ok((account, state))
@@ -229,50 +279,58 @@ impl Start<'_> {
         account: &RealAccount,
         state: &State,
     ) -> Result<(), Failure> {
-        let models = simulation::cost_models(&self.config);
-        let (config, is_confirmed) = (self.config.clone(), self.options.yes);
-        let record = preview::preview(&MachineTime, market, account, &config, state, models).await;
-        let record = match record {
-            Ok(record) => record,
-            // Nobody waits for it, and the cycle itself leaves alone what cannot be read.
-            Err(error) if is_confirmed => {
-                output::remark(format!("note: the first plan cannot be shown: {error}"));
+        let is_confirmed = self.options.yes;
+        loop {
+            let config = self.config.clone();
+            let models = simulation::cost_models(&config);
+            let record =
+                preview::preview(&MachineTime, market, account, &config, state, models).await;
+            let record = match record {
+                Ok(record) => record,
+                // Nobody waits for it, and the cycle itself leaves alone what cannot be read.
+                Err(error) if is_confirmed => {
+                    output::remark(format!("note: the first plan cannot be shown: {error}"));
+                    return Ok(());
+                }
+                Err(error) => {
+                    let message = format!("the first plan cannot be made: {error}");
+                    return Err(Failure::new(Code::Failed, message));
+                }
+            };
+            let is_paused = self.controls.is_paused();
+            let shown_at = Instant::now();
+            // Who reads and types may take long, and a stop must be heard meanwhile.
+            let answer = tokio::task::spawn_blocking(move || {
+                output::line(preview::shown(&config, &record, is_paused));
+                (!is_confirmed).then(preview::confirmed).flatten()
+            });
+            if is_confirmed {
+                // A terminal that nobody reads holds nothing up.
                 return Ok(());
             }
-            Err(error) => {
-                let message = format!("the first plan cannot be made: {error}");
-                return Err(Failure::new(Code::Failed, message));
+            match answer.await.ok().flatten() {
+                Some(true) if shown_at.elapsed() > ANSWER_AGE_MAX => output::remark(
+                    "that was more than 5 minutes ago, so here is the plan as it is now:",
+                ),
+                Some(true) => return Ok(()),
+                Some(false) => return Err(Failure::new(Code::Interrupted, "nothing was sent")),
+                None => {
+                    return Err(Failure::new(
+                        Code::BadInput,
+                        "nothing was sent: there is no terminal to confirm the first live cycle at; add --yes to go on without a question",
+                    ));
+                }
             }
-        };
-        // Who reads and types may take long, and a stop must be heard meanwhile.
-        let answer = tokio::task::spawn_blocking(move || {
-            preview::show(&config, &record);
-            (!is_confirmed).then(preview::confirmed).flatten()
-        });
-        if is_confirmed {
-            // A terminal that nobody reads holds nothing up.
-            return Ok(());
-        }
-        match answer.await.ok().flatten() {
-            Some(true) => Ok(()),
-            Some(false) => Err(Failure::new(Code::Interrupted, "nothing was sent")),
-            None => Err(Failure::new(
-                Code::BadInput,
-                "nothing was sent: there is no terminal to confirm the first live cycle at; add --yes to go on without a question",
-            )),
         }
     }
 
-    async fn run<B: Account>(
-        self,
-        market: &LiveMarket,
-        account: B,
-        state: State,
-    ) -> Result<Ended, Failure> {
+    async fn run<B: Account>(self, market: &LiveMarket, account: B, state: State) -> Run {
         let controls = self.controls;
         let asked = Arc::clone(&controls);
         self.links.write_only_while(&(Arc::new(move || asked.may_trade()) as _));
         let mut desk = DeskContext::new(self.config.clone(), MachineTime.now());
+        // The journal's state knows nothing of orders whose outcome is open.
+        desk.state = state.cycle_at.map(|_| state.clone());
         let is_paused = controls.is_paused();
         if is_paused {
             desk.run = RunState::Paused;
@@ -324,7 +382,7 @@ impl Start<'_> {
         };
         notifier.notify(desk::shutdown(&reason));
         notifier.flush(LAST_MESSAGES).await;
-        ended
+        Ok(ended)
     }
 }
 
@@ -420,7 +478,6 @@ mod tests {
     use super::*;
     use std::io::{BufRead as _, Read as _, Write as _};
     use std::process::{Child, Command, Stdio};
-    use std::time::Instant;
 
     const CHILD: &str = "KEEL_TEST_CHILD";
 

@@ -36,13 +36,20 @@ fn control(command: &Command, desk: &Mutex<DeskContext>, controls: &Controls) ->
         desk.lock().unwrap_or_else(PoisonError::into_inner).run = run;
         controls.set_paused(run != RunState::Running)
     };
+    // A pause is not all that may keep orders back, and only a pause is ended here.
+    let held = || desk::held(&desk.lock().unwrap_or_else(PoisonError::into_inner));
     let text = match command {
-        Command::Start if !controls.is_paused() => "Trading is not stopped.".to_owned(),
+        Command::Start if !controls.is_paused() => format!("Trading is not stopped.{}", held()),
         Command::Start => {
             let is_kept = set_paused(RunState::Running);
             // The signals of the meantime were seen and not acted on.
             controls.ask_to_distribute();
-            with_warning("Trading goes on: a cycle starts now and distributes.", is_kept)
+            let text = if controls.held().is_some() {
+                "Trading is not stopped any more, but no order leaves yet."
+            } else {
+                "Trading goes on: a cycle starts now and distributes."
+            };
+            with_warning(text, is_kept) + &held()
         }
         Command::Stop => with_warning(
             "Trading is stopped: no order leaves any more, also not of a cycle that is running. What is held is kept. Type /start to go on.",
@@ -56,9 +63,12 @@ fn control(command: &Command, desk: &Mutex<DeskContext>, controls: &Controls) ->
             "Trading is stopped, so nothing is distributed. /start comes first; it distributes as well."
                 .to_owned()
         }
+        Command::Rebalance if controls.held().is_some() => {
+            format!("No order leaves now, so nothing is distributed.{}", held())
+        }
         Command::Rebalance => {
             controls.ask_to_distribute();
-            "A cycle starts now and distributes; its report follows.".to_owned()
+            format!("A cycle starts now and distributes; its report follows.{}", held())
         }
         Command::ReloadConfig => {
             controls.ask_to_reload();

@@ -9,6 +9,7 @@ use keel_core::state::State;
 use keel_sim::memory::MemoryStore;
 use keel_sim::models::CostModels;
 use keel_sim::paper::{PaperAccount, PaperBroker};
+use rust_decimal::Decimal;
 use std::io::{BufRead as _, IsTerminal as _};
 
 /// Runs the cycle that comes next with a copy of the real balances; nothing leaves.
@@ -43,14 +44,38 @@ pub async fn preview<C: Clock, M: MarketData, B: Broker>(
         .map_err(|error| PortError(error.to_string()))
 }
 
-/// Shows the plan.
-pub fn show(config: &Config, record: &CycleRecord) {
-    output::line(format!(
-        "The first cycle: {} {} in all, {} orders.",
+/// The plan, for people.
+#[must_use]
+pub fn shown(config: &Config, record: &CycleRecord, is_paused: bool) -> String {
+    let orders = match record.executions.len() {
+        1 => "1 order".to_owned(),
+        count => format!("{count} orders"),
+    };
+    let mut lines = vec![format!(
+        "The first cycle: {} {} in all, {orders}.",
         output::decimal(record.total_before.get(), 2),
         config.policy.stablecoin,
-        record.executions.len()
-    ));
+    )];
+    if is_paused {
+        lines.push("Trading is paused: none of them is sent before it goes on.".to_owned());
+    }
+    let percent = |part: Decimal| format!("{} %", output::decimal(part * Decimal::ONE_HUNDRED, 1));
+    let rows = record
+        .decisions
+        .iter()
+        .map(|decision| {
+            let held = decision.value.get().checked_div(record.total_before.get());
+            vec![
+                decision.ticker.to_string(),
+                percent(held.unwrap_or_default()),
+                percent(decision.ratio),
+                output::decimal(decision.value.get(), 2),
+                output::decimal(decision.target.get(), 2),
+            ]
+        })
+        .collect::<Vec<_>>();
+    let header = ["asset", "weight", "to be", "value", "target"];
+    lines.push(output::table(&header, 1, rows));
     let rows = record
         .executions
         .iter()
@@ -67,16 +92,15 @@ pub fn show(config: &Config, record: &CycleRecord) {
         .collect::<Vec<_>>();
     if !rows.is_empty() {
         let header = ["side", "market", "exchange", "amount", "value"];
-        output::line(output::table(&header, 3, rows));
+        lines.push(output::table(&header, 3, rows));
     }
-    for decision in record.decisions.iter().filter(|decision| decision.orders.is_empty()) {
-        if let Some(reason) = &decision.reason {
-            output::line(format!("  {}: {reason}", decision.ticker));
-        }
-    }
-    for note in &record.notes {
-        output::line(format!("  note: {note}"));
-    }
+    // Also of what is traded: it may not reach its target.
+    let reasons = record.decisions.iter().filter_map(|decision| {
+        Some(format!("  {}: {}", decision.ticker, decision.reason.as_ref()?))
+    });
+    lines.extend(reasons);
+    lines.extend(record.notes.iter().map(|note| format!("  note: {note}")));
+    lines.join("\n")
 }
 
 /// Asks at the terminal. `None`: there is nobody to ask.

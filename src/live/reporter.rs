@@ -40,6 +40,8 @@ pub enum Event {
     },
     /// The configuration was edited and is wrong; the last good one stays.
     ConfigRejected(String),
+    /// It is as it was before it was wrong.
+    ConfigRightAgain,
     /// What was odd about market data.
     Market(String),
     /// Something failed that ends the process.
@@ -160,31 +162,51 @@ impl Reporter {
             let present = found.iter().map(|(_, note)| (found_at(note), note.clone())).collect();
             (std::mem::replace(&mut desk.notes, present), desk.held.clone())
         };
-        // A halt was told as one.
-        let is_known = |note: &String| {
-            old.iter().any(|(_, known)| known == note)
-                || held.iter().any(|held| held.starts_with(note.as_str()))
+        // A halt was told as one, with this reason among others.
+        let is_halt = |note: &String| {
+            let parts = note.split_once(" is halted: ");
+            parts.is_some_and(|(place, why)| {
+                held.values().any(|held| held.starts_with(place) && held.contains(why))
+            })
         };
+        let is_known = |note: &String| old.iter().any(|(_, known)| known == note) || is_halt(note);
         for (kind, note) in found.into_iter().filter(|(_, note)| !is_known(note)) {
             tracing::warn!("{note}");
-            self.notifier.notify(Message::new(kind, "Look at this").body(note));
+            let title = match kind {
+                EventKind::RejectedKey => "Look at the key of an exchange",
+                _ => "Look at this",
+            };
+            self.notifier.notify(Message::new(kind, title).body(note));
         }
     }
 
+    /// What is still held and no longer managed.
+    pub fn left(&self, left: &[String]) {
+        if left.is_empty() {
+            return;
+        }
+        for text in left {
+            tracing::warn!("{text}");
+            output::remark(format!("note: {text}"));
+        }
+        let message = Message::new(EventKind::Error, "The configuration leaves out what is held");
+        self.notifier.notify(message.body(left.join("\n")));
+    }
+
     /// What keeps orders back although nobody paused; what is new or over is told.
-    pub fn held(&mut self, held: Vec<String>) {
+    pub fn held(&mut self, held: BTreeMap<String, String>) {
         let old = std::mem::replace(&mut self.desk().held, held.clone());
         let tell = |title: &str, text: &str| {
             output::remark(format!("{title}: {text}"));
             self.notifier.notify(Message::new(EventKind::Halt, title).body(text));
         };
-        for text in held.iter().filter(|text| !old.contains(text)) {
+        for (_, text) in held.iter().filter(|(what, text)| old.get(*what) != Some(*text)) {
             tracing::error!("Orders are held back: {text}");
             tell("Orders are held back", text);
         }
-        for text in old.iter().filter(|text| !held.contains(text)) {
-            tracing::info!("No longer held back: {text}");
-            tell("No longer held back", text);
+        for what in old.keys().filter(|what| !held.contains_key(*what)) {
+            tracing::info!("No longer held back by {what}");
+            tell("No longer held back", &format!("{what} keeps no order back any more"));
         }
     }
 
@@ -209,17 +231,24 @@ impl Reporter {
             }
             Event::Reloaded { paths, waiting, note, config } => {
                 self.notifier.set_loudness(desk::loudness(&config));
-                self.desk().config = *config;
-                let changed = paths.join(", ");
-                tracing::info!(changed, "the configuration was read again");
-                let title = "The configuration was read again";
+                {
+                    let mut desk = self.desk();
+                    desk.config = *config;
+                    desk.refused = None;
+                    desk.waiting.clone_from(&waiting);
+                }
+                let (changed, keys) = (paths.join(", "), waiting.join(", "));
+                tracing::info!(changed, waiting = keys, "the configuration was read again");
                 let body = match changed.as_str() {
-                    "" => "what is in use is what it says".to_owned(),
-                    changed => format!("changed: {changed}"),
+                    "" if keys.is_empty() => Some("what is in use is what it says".to_owned()),
+                    // That it waits is all there is to tell.
+                    "" => None,
+                    changed => Some(format!("changed: {changed}")),
                 };
-                tell(EventKind::Startup, title, body);
+                if let Some(body) = body {
+                    tell(EventKind::Startup, "The configuration was read again", body);
+                }
                 if !waiting.is_empty() {
-                    let keys = waiting.join(", ");
                     let restart = format!("needs a restart: {keys}; the old value stays in use");
                     for line in [Some(restart), note].into_iter().flatten() {
                         tracing::warn!("{line}");
@@ -230,8 +259,24 @@ impl Reporter {
             }
             Event::ConfigRejected(problems) => {
                 tracing::error!("the configuration is wrong, the last good one stays: {problems}");
+                {
+                    let first = problems.lines().next().unwrap_or_default().to_owned();
+                    let mut desk = self.desk();
+                    let since = desk.refused.as_ref().map_or_else(|| MachineTime.now(), |it| it.0);
+                    desk.refused = Some((since, first));
+                }
                 let title = "The configuration is wrong, the last good one stays";
                 tell(EventKind::ConfigRejected, title, problems);
+            }
+            Event::ConfigRightAgain => {
+                self.desk().refused = None;
+                let title = "The configuration is right again";
+                tracing::info!("{title}");
+                let body = match self.desk().waiting.join(", ").as_str() {
+                    "" => "what is in use is what it says".to_owned(),
+                    keys => format!("needs a restart as before: {keys}"),
+                };
+                tell(EventKind::ConfigRejected, title, body);
             }
             Event::Market(note) => tracing::warn!("{note}"),
             Event::Error(error) => {
@@ -262,9 +307,18 @@ impl Reporter {
             let body = format!("{}: not traded until there are new candles", new.join(", "));
             self.notifier.notify(Message::new(EventKind::StaleData, "Old data").body(body));
         }
+        let told: BTreeSet<String> =
+            self.desk().notes.iter().map(|(_, note)| note.clone()).collect();
         for (venue, cause) in away.iter().filter(|(venue, _)| !self.away.contains_key(*venue)) {
-            let title = format!("{venue} is away");
-            let message = Message::new(EventKind::ExchangeStatus, title);
+            let is_key = ["the API key ", "key or permission refused"];
+            let message = if !is_key.iter().any(|words| cause.contains(words)) {
+                Message::new(EventKind::ExchangeStatus, format!("{venue} is away"))
+            } else if told.contains(&format!("{venue}: {cause}")) {
+                continue;
+            } else {
+                let title = format!("{venue} is closed because of its key");
+                Message::new(EventKind::RejectedKey, title)
+            };
             self.notifier.notify(message.body(cause.clone()));
         }
         for venue in self.away.keys().filter(|venue| !away.contains_key(*venue)) {

@@ -5,6 +5,7 @@ use super::controls::Controls;
 use super::gate::Gate;
 use super::mode;
 use super::reporter::{Event, Reporter};
+use crate::desk;
 use crate::exit::{Code, Failure};
 use crate::journal::{Journal, Mode};
 use keel_config::{Config, ConfigErrors, ReloadOutcome, Reloader};
@@ -206,6 +207,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
         let mut done = 0;
         let mut compared_at: Option<Instant> = None;
         self.broker.broker().watch(self.config.current());
+        let policy = &self.config.current().policy;
+        self.reporter.left(&desk::left(&self.state, None, policy));
         loop {
             if self.controls.is_stopping() {
                 return self.stop();
@@ -230,7 +233,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 tags: self.tags.clone(),
                 at_start: std::mem::take(&mut at_start),
                 requested: self.controls.take_distribute(),
-                paused: self.controls.is_paused() || self.controls.held().is_some(),
+                // What holds orders back otherwise is told by the gate, in its own words.
+                paused: self.controls.is_paused(),
             };
             let Some(record) = self.cycle(&options).await? else {
                 // Told to stop in the middle of a cycle. The journal knows what was sent.
@@ -345,8 +349,10 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     /// An edit that is wrong keeps the last good configuration and is told once, or whenever the
     /// operator asks.
     fn reload(&mut self, is_asked: bool) {
+        let before = self.config.current().policy.clone();
         match self.config.offer((self.load)()) {
             ReloadOutcome::Unchanged => {}
+            ReloadOutcome::RightAgain => self.reporter.event(Event::ConfigRightAgain),
             ReloadOutcome::Changed { paths, waiting } => {
                 let contradiction = mode::contradiction(&self.mode, &waiting);
                 let is_paper = self.mode == Mode::Paper;
@@ -356,6 +362,8 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
                 self.broker.broker().watch(self.config.current());
                 let config = Box::new(self.config.current().clone());
                 self.reporter.event(Event::Reloaded { paths, waiting, note, config });
+                let policy = &self.config.current().policy;
+                self.reporter.left(&desk::left(&self.state, Some(&before), policy));
                 self.tell_held();
             }
             ReloadOutcome::KeptLastGood { problems, first_time } => {
@@ -369,13 +377,16 @@ impl<C: Clock, M: Feed, B: Account> Session<'_, C, M, B> {
     /// What keeps orders back although nobody paused.
     fn tell_held(&mut self) {
         let halted = self.broker.broker().halted();
-        let mut held: Vec<String> = halted
+        let mut held: BTreeMap<String, String> = halted
             .into_iter()
             .map(|(venue, why)| {
-                format!("trading at {venue} is halted: {why}. Look at it, then start again with --resume {venue}")
+                let why = desk::halt(&why);
+                let text = format!("trading at {venue} is halted: {why}. Look at it, then start again with --resume {venue}");
+                (format!("the halt at {venue}"), text)
             })
             .collect();
-        held.extend(self.controls.held());
+        let configuration = self.controls.held().map(|why| ("the configuration".to_owned(), why));
+        held.extend(configuration);
         self.reporter.held(held);
     }
 

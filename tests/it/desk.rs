@@ -1,9 +1,9 @@
 //! The answers in the chat, from a journal of three days.
 
-use keel::desk::{DeskContext, RunState, VenueHealth, answer, of_cycle, telegram_settings};
+use keel::desk::{DeskContext, RunState, VenueHealth, answer, left, of_cycle, telegram_settings};
 use keel::journal::{Durability, Journal, Mode, NewJournal};
 use keel::live::controls::Controls;
-use keel::live::operator;
+use keel::live::{operator, preview};
 use keel_config::{Config, load, resolve_secrets};
 use keel_core::amount::{Money, Price, Qty};
 use keel_core::decision::{DecisionRecord, Reason};
@@ -306,11 +306,136 @@ fn deposits_and_withdrawals_of_any_asset_are_no_gain_and_no_loss() {
     let answer = |command| shown(&answer(&command, &context, now()));
     let profit = answer(Command::Profit);
     assert!(profit.starts_with("Gain +250.00 USDT (+2.00 %)"), "{profit}");
-    assert!(profit.contains("not counted as gain: +1,500.00 USDT"), "{profit}");
+    assert!(profit.contains("gain: deposits and withdrawals +1,500.00 USDT"), "{profit}");
     let daily = answer(Command::Daily { days: 3 });
     assert!(daily.contains("+250.00") && daily.contains("withdrawals +1,500.00 USDT"), "{daily}");
     let performance = answer(Command::Performance);
     assert!(performance.contains("ETH    +250.00  +10.00 %"), "{performance}");
+}
+
+/// Neither a deposit nor a withdrawal: the asset stays where it is, and the configuration changes.
+#[test]
+fn what_leaves_the_configuration_and_comes_back_is_no_withdrawal_and_counts_once() {
+    let place = TempDir::new().unwrap();
+    let context = DeskContext::new(config(place.path()), Timestamp::from_ms(START_MS));
+    let new = NewJournal { mode: Mode::Live, deployment: "test".to_owned() };
+    let (mut journal, _) =
+        Journal::open(&context.config.paths.journal, &new, Durability::EachWrite).unwrap();
+    // An ETH, held from the first cycle on, rises by 250 while it is left out and by 250 again after.
+    let cycles = [Some("2500"), Some("2500"), None, None, Some("2750"), Some("3000")];
+    for (number, eth) in (1..).zip(cycles) {
+        let worth = 1000 + eth.map_or(0, |price| price.parse::<i64>().unwrap());
+        let worth = worth.to_string();
+        let mut record = record(number, 0, &worth, &worth, "1000");
+        record.decisions = vec![decision("USDT", "1000", "1", "1", "0")];
+        let mut state = State { cycle: number, ..State::default() };
+        if let Some(price) = eth {
+            record.decisions.push(decision("ETH", "1", price, "0", "0"));
+            state.assets.insert("ETH".parse().unwrap(), asset("1", price, "0"));
+        }
+        journal.commit(&record, &state, &|| None).unwrap();
+    }
+    let answer = |command| shown(&answer(&command, &context, now()));
+    let profit = answer(Command::Profit);
+    assert!(profit.starts_with("Gain +250.00 USDT (+6.67 %)"), "{profit}");
+    let told = "Not counted as gain: joined or left the configuration (ETH) +250.00 USDT";
+    assert!(profit.contains(told) && !profit.contains("withdrawals +"), "{profit}");
+    let performance = answer(Command::Performance);
+    assert!(performance.contains("ETH    +250.00  +9.09 %"), "{performance}");
+}
+
+#[test]
+fn what_is_held_and_left_out_of_the_configuration_is_said_with_its_worth() {
+    let place = TempDir::new().unwrap();
+    let before = config(place.path()).policy;
+    let mut after = before.clone();
+    after.assets.retain(|asset| asset.ticker.as_str() != "BTC");
+    let mut state = State::default();
+    state.assets.insert("BTC".parse().unwrap(), asset("0.1", "55000", "0.5"));
+    state.assets.insert("ETH".parse().unwrap(), asset("0", "2500", "0.5"));
+    let purse = Balance { free: qty("500"), used: Qty::default() };
+    state.stablecoin.insert("binance".parse().unwrap(), purse);
+    assert_eq!(left(&state, Some(&before), &before), Vec::<String>::new());
+    let told = left(&state, Some(&before), &after);
+    assert_eq!(
+        told,
+        [
+            "BTC: 0.1 worth 5,500.00 USDT is still held at binance and no longer managed or counted",
+            "USDT: 500.00 at binance is no longer counted",
+        ]
+    );
+    assert_eq!(left(&state, None, &after).len(), 2, "at a start too");
+    let mut moved = before.clone();
+    for asset in &mut moved.assets {
+        asset.venue = "okx".parse().unwrap();
+    }
+    assert!(left(&state, Some(&before), &moved)[0].starts_with("BTC: 0.1 "));
+}
+
+#[test]
+fn answers_say_what_holds_orders_back_although_nobody_paused() {
+    let place = TempDir::new().unwrap();
+    let (mut context, _) = context(place.path());
+    let why = "trading at okx is halted: a late fill";
+    context.held.insert("the halt at okx".to_owned(), why.to_owned());
+    let told = |command: &Command| shown(&answer(command, &context, now()));
+    let status = told(&Command::Status { table: false });
+    assert!(status.starts_with("Trading is on, but orders are held back"), "{status}");
+    for command in [Command::Status { table: true }, Command::Plan, Command::Health] {
+        let text = told(&command);
+        assert!(text.contains(&format!("Held back: {why}")), "{text}");
+    }
+    let controls = Arc::new(Controls::new(&context.config.paths.journal));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (commands, receiver) = mpsc::channel(4);
+        let desk = Arc::new(Mutex::new(context.clone()));
+        tokio::spawn(operator::serve(receiver, desk, Arc::clone(&controls)));
+        let ask = async |command| {
+            let (request, answered) = Request::new(command, 1);
+            commands.send(request).await.unwrap();
+            shown(&answered.await.unwrap())
+        };
+        let text = ask(Command::Start).await;
+        assert!(text.starts_with("Trading is not stopped") && text.contains(why), "{text}");
+        let text = ask(Command::Rebalance).await;
+        assert!(text.starts_with("A cycle starts now") && text.contains(why), "{text}");
+        assert!(controls.take_distribute());
+        controls.hold(Some("dry_run is true now".to_owned()));
+        let text = ask(Command::Rebalance).await;
+        assert!(text.starts_with("No order leaves now") && !controls.wants_cycle(), "{text}");
+        ask(Command::Stop).await;
+        let text = ask(Command::Start).await;
+        assert!(text.contains("no order leaves yet") && text.contains(why), "{text}");
+    });
+}
+
+#[test]
+fn health_tells_a_configuration_that_is_refused_or_waits() {
+    let place = TempDir::new().unwrap();
+    let (mut context, _) = context(place.path());
+    context.refused = Some((now(), "my.json:1:1: no JSON".to_owned()));
+    context.waiting = vec!["coingecko".to_owned()];
+    let health = shown(&answer(&Command::Health, &context, now()));
+    let refused = "The configuration on disk is refused since 2026-03-03 12:01 UTC: my.json:1:1";
+    assert!(health.contains(refused), "{health}");
+    assert!(health.contains("needs a restart: coingecko."), "{health}");
+}
+
+#[test]
+fn the_first_plan_shows_weights_targets_and_why_orders_are_not_larger() {
+    let place = TempDir::new().unwrap();
+    let (context, mut last) = context(place.path());
+    let text = preview::shown(&context.config, &last, false);
+    assert!(text.starts_with("The first cycle: 10,994.00 USDT in all, 1 order.\n"), "{text}");
+    let btc = text.lines().find(|line| line.starts_with("BTC ")).unwrap();
+    let columns: Vec<&str> = btc.split_whitespace().collect();
+    assert_eq!(columns, ["BTC", "50.0", "%", "50.0", "%", "5,500.00", "5,000.00"]);
+    assert!(text.contains("  ETH: an order of 3 would be"), "{text}");
+    assert!(text.contains("note: okx: the order book is thin"), "{text}");
+    last.executions.clear();
+    let text = preview::shown(&context.config, &last, true);
+    assert!(text.contains("0 orders.\nTrading is paused: none of them is sent"), "{text}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The live daemon and its chat: what it tells, whom it obeys, and that neither can hold up trading.
 
 use crate::support::{
-    Asset, Bench, Daemon, PORTFOLIO, USER_ID, asset, rising, status, told, wait_for,
+    Asset, Bench, Daemon, ORDERS, PORTFOLIO, USER_ID, asset, rising, status, told, wait_for,
 };
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
@@ -197,6 +197,47 @@ fn a_stop_holds_although_the_cycle_in_which_it_came_is_killed() {
     fs::remove_file(bench.path("keel.paused")).unwrap();
     bench.settles();
     assert!(bench.orders_sent() > 1, "{}", bench.log());
+}
+
+#[test]
+fn f086_a_start_that_is_refused_is_told_in_the_chat_and_the_log() {
+    let bench = talking();
+    bench.simex.set_revoked(Place::Binance, true);
+    let output = bench.trade(1);
+    assert_eq!(output.status.code(), Some(2), "{}", told(&output));
+    let texts = bench.simex.sent_texts();
+    assert!(
+        texts.len() == 1
+            && texts[0].contains("Keel could not start")
+            && texts[0].contains("API key"),
+        "{texts:#?}"
+    );
+    let log = bench.log();
+    assert!(log.contains("ERROR") && log.contains("Keel ends: binance: the API key"), "{log}");
+    assert_eq!(bench.bots_that_listen(), 0, "nobody would obey");
+    // What a journal of another kind of run is, too.
+    bench.simex.set_revoked(Place::Binance, false);
+    fs::remove_file(bench.path("keel.sqlite")).unwrap();
+    fs::write(bench.path("keel.sqlite"), "something else").unwrap();
+    assert_eq!(bench.trade(1).status.code(), Some(4));
+    assert_eq!(bench.simex.sent_texts().len(), 2);
+}
+
+#[test]
+fn f086_a_key_that_is_refused_at_a_later_start_closes_its_exchange_alone() {
+    let bench = talking();
+    bench.traded(1);
+    bench.simex.set_revoked(Place::Binance, true);
+    let before = bench.simex.calls(Double::Binance, ORDERS[0].1);
+    let daemon = bench.daemon();
+    let sent = |what: &str| bench.simex.sent_texts().iter().filter(|t| t.contains(what)).count();
+    wait_for("the key", || sent("Look at the key of an exchange") > 0);
+    trades(&bench);
+    assert_eq!(bench.simex.calls(Double::Binance, ORDERS[0].1), before);
+    assert_eq!((sent("binance is away"), sent("Look at this")), (0, 0));
+    assert_eq!(daemon.stop().code(), Some(0));
+    bench.simex.set_revoked(Place::Binance, false);
+    bench.settles();
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The daemon as a process: it goes on, it stops in time, it takes edits of its configuration.
 
-use crate::support::{Bench, Daemon, PORTFOLIO, finish, rising, told, wait_for};
+use crate::faults::traded_elsewhere;
+use crate::support::{Bench, Daemon, ORDERS, PORTFOLIO, finish, rising, told, wait_for};
 use keel_simex::faults::{Action, Fault, When};
 use keel_simex::prices::Place;
 use serde_json::{Value, json};
@@ -164,9 +165,67 @@ fn dry_run_that_is_set_while_it_trades_holds_orders_at_once_and_is_told() {
     assert_eq!(bench.orders_sent(), before);
     bench.write_config();
     wait_for("orders again", || bench.orders_sent() > before);
-    assert!(said(&bench, "No longer held back") > 0);
+    assert_eq!(said(&bench, "No longer held back by the configuration"), 1);
+    let reasons =
+        bench.query("SELECT DISTINCT detail FROM decisions WHERE reason = 'exchange_closed'");
+    assert!(reasons.iter().any(|row| row[0].contains("dry_run is true now")), "{reasons:?}");
+    assert!(bench.query("SELECT * FROM decisions WHERE reason = 'paused'").is_empty());
     assert_eq!(daemon.stop().code(), Some(0));
     bench.settles();
+}
+
+#[test]
+fn a_configuration_that_is_right_again_is_told_once_and_so_is_what_it_leaves_out() {
+    let mut bench = Bench::new(rising());
+    bench.connect_chat();
+    let daemon = bench.daemon();
+    wait_for("orders", || bench.cycles_done() > 0 && bench.unresolved() == 0);
+    let told = |what: &str| bench.simex.sent_texts().iter().filter(|t| t.contains(what)).count();
+    std::fs::write(bench.path("keel.json"), "{").unwrap();
+    wait_for("the refusal", || told("The configuration is wrong") > 0);
+    bench.write_config();
+    wait_for("the all-clear", || told("The configuration is right again") > 0);
+    // An edit that only waits is not what is in use.
+    let mut edited = bench.config.clone();
+    edited["logging"] = json!({ "level": "DEBUG" });
+    bench.write(&edited);
+    wait_for("the note", || told("needs a restart: logging.level") > 0);
+    assert_eq!(told("The configuration was read again"), 0, "{:#?}", bench.simex.sent_texts());
+    assert_eq!(said(&bench, "waiting=\"logging.level\""), 1, "{}", bench.log());
+    let all = bench.config["portfolio_assets"].as_array().unwrap().clone();
+    edited["portfolio_assets"] = all.into_iter().filter(|asset| asset["ticker"] != "ETH").collect();
+    bench.write(&edited);
+    wait_for("the warning", || told("is still held at binance and no longer managed") > 0);
+    cycles_go_on(&bench);
+    assert_eq!(told("ETH: "), 1);
+    assert_eq!(told("The configuration is right again"), 1);
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn a_status_tells_a_pause_a_halt_and_an_order_of_unknown_outcome() {
+    let bench = Bench::new(rising());
+    for endpoint in [ORDERS[1].1, "GET /api/v5/trade/order"] {
+        let fault = Fault::standing(endpoint, When::After, Action::Drop);
+        bench.simex.fault(fault.at("okx"));
+    }
+    bench.traded(1);
+    std::fs::write(bench.path("keel.paused"), "").unwrap();
+    let text = told(&finish(&mut bench.command(&["status"])));
+    assert!(text.contains("Trading is stopped by the operator"), "{text}");
+    assert!(text.contains("Of unknown outcome: buy "), "{text}");
+    let shown = finish(&mut bench.command(&["status", "--json"]));
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["paused"], true);
+    assert!(shown["unresolved"][0]["venue"] == "okx" && shown["halted"] == json!({}), "{shown:#}");
+    bench.simex.clear_faults();
+    traded_elsewhere(&bench, &[]);
+    let elsewhere =
+        |arguments: &[&str]| finish(bench.command(arguments).current_dir(bench.path("other")));
+    let text = told(&elsewhere(&["status"]));
+    assert!(text.contains("Trading at binance is halted: second instance"), "{text}");
+    let shown: Value = serde_json::from_slice(&elsewhere(&["status", "--json"]).stdout).unwrap();
+    assert!(shown["paused"] == false && shown["halted"]["okx"].is_string(), "{shown:#}");
 }
 
 #[test]

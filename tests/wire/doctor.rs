@@ -154,6 +154,38 @@ const CASES: &[Case] = &[
     ),
     case(
         |bench| {
+            let words =
+                r#"{"ok":false,"error_code":400,"description":"Bad Request: chat not found"}"#;
+            let fault = Fault::standing("getChat", When::Before, status(400, words));
+            bench.simex.fault(fault.at("telegram"));
+        },
+        7,
+        "problem",
+        "telegram",
+        "cannot write to the chat",
+    ),
+    case(
+        |bench| {
+            let words = r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
+            let fault = Fault::standing("sendChatAction", When::Before, status(403, words));
+            bench.simex.fault(fault.at("telegram"));
+        },
+        7,
+        "problem",
+        "telegram",
+        "bot was blocked by the user",
+    ),
+    case(
+        |bench| {
+            bench.simex.with(|world| world.telegram.webhook = Some("https://elsewhere".to_owned()));
+        },
+        7,
+        "problem",
+        "telegram",
+        "a webhook is set",
+    ),
+    case(
+        |bench| {
             // A file system without any room.
             bench.config["paths"]["journal_path"] = "/proc/keel/keel.sqlite".into();
             bench.write_config();

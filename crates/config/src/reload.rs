@@ -35,6 +35,8 @@ pub const START_ONLY: [&str; 20] = [
 pub enum ReloadOutcome {
     /// Nothing changed in meaning.
     Unchanged,
+    /// The files were wrong the last time, and mean now what they meant before that.
+    RightAgain,
     /// There is a new configuration; see [`Reloader::current`].
     Changed {
         /// What differs from before: keys such as `bot_settings.min_order_value_usd`, and the paths
@@ -82,7 +84,7 @@ impl Reloader {
     pub fn offer(&mut self, loaded: Result<Config, ConfigErrors>) -> ReloadOutcome {
         match loaded {
             Ok(loaded) => {
-                self.told = None;
+                let was_wrong = self.told.take().is_some();
                 let waiting = self.waiting(&loaded);
                 let new = if self.waits_whole(&loaded) {
                     self.current.clone()
@@ -92,7 +94,11 @@ impl Reloader {
                 let old = std::mem::replace(&mut self.current, new);
                 let was_waiting = std::mem::replace(&mut self.waiting, waiting);
                 if is_same(&old, &self.current) && was_waiting == self.waiting {
-                    return ReloadOutcome::Unchanged;
+                    return if was_wrong {
+                        ReloadOutcome::RightAgain
+                    } else {
+                        ReloadOutcome::Unchanged
+                    };
                 }
                 let mut paths = Vec::new();
                 differences("", &old.effective, &self.current.effective, &mut paths);

@@ -137,8 +137,13 @@ pub(crate) fn parse(text: &str, bot_name: Option<&str>) -> Typed {
 
 fn command(name: &str, argument: Option<&str>) -> Typed {
     let typed = match (name, argument) {
-        ("status", Some("table")) => Command::Status { table: true },
+        ("status", Some(word)) if word.eq_ignore_ascii_case("table") => {
+            Command::Status { table: true }
+        }
         ("status", None) => Command::Status { table: false },
+        ("status", Some(_)) => {
+            return Typed::Wrong("Nothing but `table` may follow /status.".to_owned());
+        }
         ("daily", argument) => match count(argument, DAYS_DEFAULT, DAYS_MAX) {
             Ok(days) => Command::Daily { days },
             Err(hint) => return Typed::Wrong(hint),
@@ -311,6 +316,9 @@ mod tests {
             _ => None,
         };
         assert_eq!(command("/status table"), Some(Command::Status { table: true }));
+        assert_eq!(command("/status Table"), Some(Command::Status { table: true }));
+        let Typed::Wrong(hint) = parse("/status tabel", None) else { panic!() };
+        assert!(hint.contains("`table`"), "{hint}");
         assert_eq!(command("/STATUS@Keel_Bot"), Some(Command::Status { table: false }));
         assert_eq!(command("/daily 30"), Some(Command::Daily { days: 30 }));
         assert_eq!(command("/trades"), Some(Command::Trades { last: 10 }));

@@ -53,12 +53,29 @@ pub fn start(settings: Settings) -> Result<Handle, SettingsError> {
     Ok(Handle { notifier, commands })
 }
 
-/// Asks Telegram for the name of the bot, to see whether the token is good. Sends nothing.
+/// What Telegram tells of a bot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// `@name`.
+    pub name: String,
+    /// What users say goes elsewhere, to a webhook, and not to commands.
+    pub has_webhook: bool,
+}
+
+/// Asks Telegram whether the token is good, whether the bot can write to the chat, and whether it could
+/// hear commands. No message is sent; in the chat it seems to type for a moment.
 ///
 /// # Errors
 /// What is wrong, in words without the token.
-pub async fn probe(settings: &Settings) -> Result<String, String> {
+pub async fn probe(settings: &Settings) -> Result<Probe, String> {
     let wire = wire::Wire::new(settings).map_err(|error| error.to_string())?;
     let name = wire.name().await.map_err(|error| error.to_string())?;
-    Ok(name.map_or_else(|| "a bot without a name".to_owned(), |name| format!("@{name}")))
+    let name = name.map_or_else(|| "a bot without a name".to_owned(), |name| format!("@{name}"));
+    wire.reach_chat().await.map_err(|error| {
+        format!(
+            "{name} cannot write to the chat: {error}; open a chat with it and press Start, or add it to the group, and compare chatId of telegram_credentials"
+        )
+    })?;
+    let has_webhook = wire.has_webhook().await.map_err(|error| error.to_string())?;
+    Ok(Probe { name, has_webhook })
 }

@@ -24,7 +24,8 @@ const REQUESTS_MAX: usize = 16;
 /// What the button of a confirmation says, before the code.
 const BUTTON: &str = "rebalance:";
 
-/// Listens until commands are given up: the daemon ends, or the bot is read by somebody else.
+/// Listens until nobody wants commands any more. While the bot is read by somebody else it looks from
+/// time to time whether it still is: what was said meanwhile is not obeyed.
 pub(crate) async fn run(
     wire: Wire,
     notifier: Notifier,
@@ -48,13 +49,22 @@ pub(crate) async fn run(
         bot_name: None,
         failures: 0,
         conflict_at: None,
+        is_off: false,
         drops_logged: 0,
     };
-    let Some(reason) = listener.listen().await else { return };
-    tracing::error!(reason, "Telegram commands are off until the next start; trading goes on");
-    let event = Event::new(EventKind::Error, "Telegram commands are off until the next start")
-        .body(format!("{reason}. If it was not you, revoke the token at BotFather."));
-    listener.notifier.notify(event);
+    let pause = settings.limits.conflict_pause;
+    while let Some(reason) = listener.listen().await {
+        if !std::mem::replace(&mut listener.is_off, true) {
+            tracing::error!(reason, "Telegram commands are off; trading goes on");
+            let event = Event::new(EventKind::Error, "Telegram commands are off").body(format!(
+                "{reason}. Whether it still is so is looked at every {} minutes. If it was not you, \
+                 revoke the token at BotFather.",
+                pause.as_secs().div_ceil(60)
+            ));
+            listener.notifier.notify(event);
+        }
+        tokio::time::sleep(pause).await;
+    }
 }
 
 struct Listener {
@@ -69,6 +79,8 @@ struct Listener {
     bot_name: Option<String>,
     failures: u32,
     conflict_at: Option<Instant>,
+    /// Whether it was told that commands are off.
+    is_off: bool,
     drops_logged: u32,
 }
 
@@ -91,11 +103,21 @@ impl Listener {
             }
         }
         self.failures = 0;
+        let since = Instant::now();
         while !self.commands.is_closed() {
             let offset = self.seen.next(now_ms()).and_then(|next| i32::try_from(next).ok());
             match self.wire.updates(offset, self.limits.poll_timeout).await {
                 Ok(updates) => {
                     self.failures = 0;
+                    // Two readers take turns for a while before one of them is refused.
+                    let is_alone =
+                        since.elapsed() >= CONFLICTS_APART.min(self.limits.conflict_pause);
+                    if self.is_off && is_alone {
+                        self.is_off = false;
+                        tracing::info!("Telegram commands are on again");
+                        let event = Event::new(EventKind::Error, "Telegram commands are on again");
+                        self.notifier.notify(event);
+                    }
                     for update in updates {
                         self.handle(&update).await;
                     }
@@ -134,7 +156,7 @@ impl Listener {
             WireError::RetryAfter(wait) => wait.min(Duration::from_secs(3600)) + backoff,
             WireError::Conflict(reason) => {
                 let before = self.conflict_at.replace(Instant::now());
-                if before.is_some_and(|before| before.elapsed() < CONFLICTS_APART) {
+                if self.is_off || before.is_some_and(|before| before.elapsed() < CONFLICTS_APART) {
                     return Some(reason);
                 }
                 tracing::warn!(reason, "Telegram commands may be read by another program");

@@ -97,18 +97,28 @@ async fn send_piece(wire: &Wire, outgoing: &Outgoing, piece: &Piece) -> Result<(
                 sent => sent,
             }
         }
-        Piece::Document(document) => {
-            let bytes = match &document.content {
-                Content::Bytes(bytes) => bytes.clone(),
-                Content::FileTail { path, bytes_max } => tail(path, *bytes_max)
-                    .map_err(|error| WireError::Refused(format!("{}: {error}", document.name)))?,
-            };
-            if bytes.is_empty() {
-                return Err(WireError::Refused(format!("{} is empty", document.name)));
+        Piece::Document(document) => match bytes(document) {
+            Ok(bytes) => wire.send_document(target, &document.name, bytes, is_silent).await,
+            // Who asked for it is told; a report says enough without it.
+            Err(why) if outgoing.is_event => {
+                tracing::debug!(why, "a file is left out of a message");
+                Ok(())
             }
-            wire.send_document(target, &document.name, bytes, is_silent).await
-        }
+            Err(why) => wire.send_text(target, &why, false, is_silent, None).await,
+        },
     }
+}
+
+/// What is in a document, or in words why there is nothing to send.
+fn bytes(document: &Document) -> Result<Vec<u8>, String> {
+    let name = &document.name;
+    let bytes = match &document.content {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::FileTail { path, bytes_max } => {
+            tail(path, *bytes_max).map_err(|error| format!("{name} cannot be read ({error})."))?
+        }
+    };
+    if bytes.is_empty() { Err(format!("{name} is empty.")) } else { Ok(bytes) }
 }
 
 /// The last bytes of a file, from the beginning of a line.

@@ -48,6 +48,8 @@ pub struct Limits {
     pub confirmation_age_max: Duration,
     /// How long a command may wait for its answer.
     pub answer_timeout: Duration,
+    /// Pause before commands are listened for again, after somebody else read them.
+    pub conflict_pause: Duration,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
             command_age_max: Duration::from_secs(60),
             confirmation_age_max: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(30),
+            conflict_pause: Duration::from_secs(300),
         }
     }
 }

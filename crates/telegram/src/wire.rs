@@ -9,13 +9,15 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use teloxide::payloads::{
-    AnswerCallbackQuery, GetMe, GetUpdates, SendDocument, SendMessage, SetMyCommands,
+    AnswerCallbackQuery, GetChat, GetMe, GetUpdates, GetWebhookInfo, SendChatAction, SendDocument,
+    SendMessage, SetMyCommands,
 };
 use teloxide::prelude::*;
 use teloxide::requests::Payload;
 use teloxide::types::{
-    AllowedUpdate, BotCommand, CallbackQueryId, InlineKeyboardButton, InlineKeyboardButtonKind,
-    InlineKeyboardMarkup, LinkPreviewOptions, Me, ParseMode, Recipient, Update,
+    AllowedUpdate, BotCommand, CallbackQueryId, ChatAction, InlineKeyboardButton,
+    InlineKeyboardButtonKind, InlineKeyboardMarkup, LinkPreviewOptions, Me, ParseMode, Recipient,
+    Update,
 };
 use url::Url;
 
@@ -87,6 +89,19 @@ struct Parameters {
     migrate_to_chat_id: Option<i64>,
 }
 
+/// Of a chat no more than what is asked.
+#[derive(Deserialize)]
+struct Chat {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Of a webhook the same.
+#[derive(Deserialize)]
+struct Webhook {
+    url: String,
+}
+
 impl Wire {
     pub(crate) fn new(settings: &Settings) -> Result<Self, SettingsError> {
         let is_token = settings.token.split_once(':').is_some_and(|(id, rest)| {
@@ -133,6 +148,22 @@ impl Wire {
     pub(crate) async fn name(&self) -> Result<Option<String>, WireError> {
         let me: Me = self.call(&GetMe::new()).await?;
         Ok(me.user.username)
+    }
+
+    /// Asks for the configured chat, and begins to type in it, which takes the right to write there.
+    pub(crate) async fn reach_chat(&self) -> Result<(), WireError> {
+        let chat: Chat = self.call(&GetChat::new(self.chat.clone())).await?;
+        // Nobody types in a channel.
+        if chat.kind == "channel" {
+            return Ok(());
+        }
+        self.tell(&SendChatAction::new(self.chat.clone(), ChatAction::Typing)).await
+    }
+
+    /// Whether updates go to a webhook.
+    pub(crate) async fn has_webhook(&self) -> Result<bool, WireError> {
+        let webhook: Webhook = self.call(&GetWebhookInfo::new()).await?;
+        Ok(!webhook.url.is_empty())
     }
 
     /// Puts the commands into the menu of the chat.

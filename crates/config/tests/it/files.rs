@@ -170,6 +170,9 @@ fn a_bad_edit_keeps_the_last_good_configuration_and_is_told_once() {
     assert!(!told(reloader.offer(desk.load(&typo))));
     assert!(told(reloader.offer(desk.load("{"))), "another mistake is news");
     assert!(reloader.current().bot.dry_run);
+    assert_eq!(reloader.offer(desk.load(&comment)), ReloadOutcome::RightAgain);
+    assert_eq!(reloader.offer(desk.load(&comment)), ReloadOutcome::Unchanged);
+    assert!(told(reloader.offer(desk.load(&typo))));
     let paths = vec!["bot_settings.min_order_value_usd".to_owned()];
     let larger = desk.load(&edited("12.50", "20"));
     assert_eq!(reloader.offer(larger), ReloadOutcome::Changed { paths, waiting: Vec::new() });

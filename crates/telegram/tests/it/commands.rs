@@ -92,6 +92,27 @@ async fn what_was_sent_is_not_sent_again_whatever_telegram_tells_of_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_empty_or_gone_is_answered_in_words_and_left_out_of_reports() {
+    let double = Double::start().await;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("empty"), "").unwrap();
+    let mut handle = double.listening(double.settings()).await;
+    let file = |name: &str| Document::file_tail("keel.log", place.path().join(name), 100);
+    for (id, (name, words)) in (1..).zip([("empty", "is empty"), ("gone", "cannot be read (")]) {
+        double.add(typed(id, USER, "/logs"));
+        let request = handle.commands.recv().await.unwrap();
+        request.answer(Answer::default().and_document(file(name)));
+        let texts = double.wait_for_texts(id as usize).await;
+        assert!(texts[id as usize - 1].starts_with(&format!("keel.log {words}")), "{texts:?}");
+    }
+    let cycle = Event::new(EventKind::Cycle, "a cycle");
+    handle.notifier.notify(cycle.document(file("empty")).document(file("gone")));
+    handle.notifier.notify(Event::new(EventKind::Halt, "the next"));
+    handle.notifier.flush(Duration::from_secs(20)).await;
+    assert_eq!(&double.texts()[2..], ["<b>a cycle</b>", "<b>the next</b>"]);
+}
+
+#[tokio::test]
 async fn without_an_answer_the_user_is_told_to_wait() {
     let double = Double::start().await;
     let mut settings = double.settings();
@@ -107,7 +128,20 @@ async fn without_an_answer_the_user_is_told_to_wait() {
 #[tokio::test]
 async fn a_probe_tells_the_bot_or_what_is_wrong_without_the_token() {
     let double = Double::start().await;
-    assert_eq!(keel_telegram::probe(&double.settings()).await.unwrap(), "@keel_bot");
+    let bot = keel_telegram::probe(&double.settings()).await.unwrap();
+    assert_eq!((bot.name.as_str(), bot.has_webhook), ("@keel_bot", false));
+    for (method, code, words) in [
+        ("GetChat", 400, "Bad Request: chat not found"),
+        ("SendChatAction", 403, "Forbidden: bot was blocked by the user"),
+    ] {
+        double.fault(method, Fault::Api(code, words));
+        let error = keel_telegram::probe(&double.settings()).await.unwrap_err();
+        assert!(error.starts_with("@keel_bot cannot write to the chat: "), "{error}");
+        assert!(error.contains(words) && error.contains("press Start"), "{error}");
+    }
+    double.fault("GetWebhookInfo", Fault::Body(r#"{"ok":true,"result":{"url":"https://x"}}"#));
+    assert!(keel_telegram::probe(&double.settings()).await.unwrap().has_webhook);
+    assert!(double.texts().is_empty(), "nothing is sent");
     double.fault("GetMe", Fault::Api(401, "Unauthorized"));
     let error = keel_telegram::probe(&double.settings()).await.unwrap_err();
     assert_eq!(error, "Telegram does not know the token of the bot");

@@ -162,6 +162,9 @@ async fn answer(
             "username": "keel_bot", "can_join_groups": true, "can_read_all_group_messages": false,
             "supports_inline_queries": false, "has_main_web_app": false }),
         "GetUpdates" => updates(&double, &call).await,
+        "GetChat" => json!({ "id": USER, "type": "private", "first_name": "A" }),
+        "GetWebhookInfo" => json!({ "url": "", "has_custom_certificate": false,
+            "pending_update_count": 0 }),
         "SendMessage" | "SendDocument" => {
             double.books.lock().unwrap().calls.push((method, call));
             json!({ "message_id": 1, "date": now(),

@@ -132,6 +132,29 @@ async fn f090_a_second_reader_or_a_webhook_ends_commands_but_not_messages() {
 }
 
 #[tokio::test]
+async fn f090_commands_come_back_when_nobody_else_reads_the_bot_any_more() {
+    const OTHER: &str = "Conflict: terminated by other getUpdates request";
+    let double = Double::start().await;
+    let mut settings = double.settings();
+    settings.limits.conflict_pause = Duration::from_millis(200);
+    let mut handle = double.listening(settings).await;
+    // Two, and then those of two looks whether it still is so.
+    for _ in 0..4 {
+        double.fault("GetUpdates", Fault::Api(409, OTHER));
+    }
+    double.wait_for_texts(1).await;
+    // What was said meanwhile is old by the time it is read.
+    double.add(typed(1, USER, "/stop"));
+    let texts = double.wait_for_texts(2).await;
+    assert!(texts[0].contains("commands are off"), "{texts:?}");
+    assert_eq!(texts[1], "<b>Telegram commands are on again</b>");
+    assert!(waiting(&mut handle).is_none());
+    double.add(typed(2, USER, "/pause"));
+    assert_eq!(handle.commands.recv().await.unwrap().command, Command::Pause);
+    assert_eq!(double.texts().len(), 2, "told once");
+}
+
+#[tokio::test]
 async fn f091_an_outage_neither_blocks_nor_grows_and_what_was_dropped_is_told() {
     let double = Double::start().await;
     let mut settings = double.settings();
