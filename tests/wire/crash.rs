@@ -56,7 +56,7 @@ fn f028_killed_at_any_point_of_the_order_path_no_order_is_lost_or_sent_twice() {
         return;
     }
     let points: usize =
-        std::env::var("KEEL_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(24);
+        std::env::var("KEEL_KILL_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(72);
     let path = order_path(&Bench::new(rising()));
     assert!(path.len() > 60, "{path:?}");
     let killed = AtomicUsize::new(0);
